@@ -20,36 +20,37 @@ mkdir -p "$runs"
 cat <<'END'
 
 What a difference looks like (SIMULATED: no model is asked)
-The two pickers that follow look the ratings up. Of 10 clusters, `skilled` picks the best item in 9 and
-a random one in 1, on average; `careless` picks the best in 2. So they capture about 0.9 and 0.2.
-Both see the same 60 clusters of 3 items (eval/suites/simulated.yaml) and pick 1 in each.
+The following two pickers can see the ratings. On average, `skilled` picks the best item in 9 of 10
+clusters and a random one in the other, and `careless` picks the best item in 2 of 10 clusters. So they
+capture about 0.9 and 0.2. Both see the same 60 clusters of 3 items and pick 1 item from each
+(eval/suites/simulated.yaml).
 END
 
 run 0 ab "$suites/simulated.yaml" --a careless --b skilled -o "$runs/ab"
 cat <<'END'
-What this says: BETTER, since the whole interval of the difference lies above 0. Chance alone would
-lead to that word in at most 5 of 100 comparisons. Exit code 0.
+What this says: BETTER, because the whole interval of the difference lies above 0. Chance alone would
+give this verdict in at most 5 of 100 comparisons. The exit code is 0.
 END
 
 run 1 swap "$suites/simulated.yaml" --from skilled --to careless -o "$runs/swap"
 cat <<'END'
-What this says: NOT SAFE, since `careless` would keep less than 90 percent of what `skilled` gains over
-random picks. Exit code 1: a script that asks before it changes the model would stop here.
+What this says: NOT SAFE, because `careless` would keep less than 90 percent of what `skilled` gains over
+random picks. The exit code is 1, so a script that replaces the model only after this check stops here.
 END
 
 "$selectllm" baseline set "$runs/ab" -o "$runs/baseline.json" >"$runs/baseline.txt"
 run 1 regress "$suites/simulated-after.yaml" --baseline "$runs/baseline.json" -o "$runs/regress"
 cat <<'END'
-What this says: the baseline holds what both picked above. Since then somebody put a picker of skill 0.2
-behind the name `skilled` (eval/suites/simulated-after.yaml), so it is a FAIL: it got worse. `careless`
-picks as before, which is a PASS. Exit code 1: in CI this check would be red.
+What this says: the baseline holds what both pickers picked above. Since then, somebody has put a picker
+with skill 0.2 behind the name `skilled` (eval/suites/simulated-after.yaml). It became worse, so the verdict
+is FAIL. `careless` picks as before, so its verdict is PASS. The exit code is 1, so this check fails in CI.
 END
 rm "$runs/baseline.txt"
 printf '\nFor all figures of a verdict, run: selectllm report %s\n' "$runs/ab"
 if [ -e "$runs/quickstart/results.json" ]; then # the model's run, which `make demo` puts there
-    echo "What the embedded model and the simulated pickers did, on one page; open it in a browser:"
+    echo "The results of the embedded model and the simulated pickers are on one page. Open it in a browser:"
     "$selectllm" report "$runs/quickstart" "$runs/ab" --each --html -o "$runs/report.html"
 else
-    echo 'Both simulated pickers on one page; open it in a browser:'
+    echo 'The results of both simulated pickers are on one page. Open it in a browser:'
     "$selectllm" report "$runs/ab" --html -o "$runs/report.html"
 fi

@@ -79,16 +79,15 @@ def load_pool(
 
     `path`: a pool file, or an `hf:` name as hub.py describes it (a Path keeps its text).
 
-    `columns` (`--map`) says which column of the file holds a canonical one, also inside objects
-    (`body.messages`), and overrides what the first row shows: canonical columns, Alpaca, Dolly,
-    prompt/completion, chat, or a file of another tool (exports.py). Its key `turns` says which
-    turns of chats are shown (chats.py). Items of a
-    file without ids are named by a hash of (instruction, input), repeats get `-2`, `-3`.
-    `skip_bad` leaves bad rows out and reports them in `rejected`. What of the file is not shown,
-    or not as it was written, is counted in the pool's `notes`. `in_place` leaves the rows of a pool
-    of many Parquet files there, unless there is something to skip: they are read when they are
-    looked at (stored_items.py), for what goes through them in their order and not here and there.
-    It is a folder, for copies of them in another order while they are used (arranged_items.py).
+    `columns` (`--map`) says which column of the file is the instruction, input, response or id,
+    also inside objects (`body.messages`). It overrides what is recognised in the first row: these
+    names, Alpaca, Dolly, prompt/completion, chat, or a file of another tool (exports.py). Its key
+    `turns` says which turns of chats are shown (chats.py). Items without an id are named by a hash
+    of (instruction, input); repeats get `-2`, `-3`. `skip_bad` leaves bad rows out and reports them
+    in `rejected`. The pool's `notes` say what is not shown, or not shown as it was written.
+    `in_place` leaves the rows of a pool of many Parquet files in their files, unless something has
+    to be skipped: they are read when they are used (stored_items.py), best in their order. It is a
+    folder for temporary copies in another order (arranged_items.py).
 
     Raises PoolError, naming file, place and fix, on a file that cannot be read, a missing
     column, a bad row (without `skip_bad`) and a pool with no item; UsageError on a canonical

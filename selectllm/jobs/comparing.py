@@ -47,12 +47,12 @@ LEAST = 2  # orders or repeats that a pair needs to be held against itself
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What a comparison says of arm `b` beside arm `a`.
+    """The result of comparing arm `b` with arm `a`.
 
     `word`: better, worse, equivalent (ab); safe, not safe (swap); or inconclusive. `reason`: why.
-    `difference`: of captured, b less a, with its interval; None if there is nothing to measure.
-    `needed`: what would decide an inconclusive verdict with 80 % power, None if that is not
-    known. `run`: the evaluation. `details`: the whole verdict, as results.json has it. `further`:
+    `difference`: captured of b minus captured of a, with its interval; None if it cannot be
+    measured. `needed`: what would decide an inconclusive verdict with 80 % power, None if that is
+    not known. `run`: the evaluation. `details`: the whole verdict, as in results.json. `further`:
     the verdicts on further arms.
     """
 
@@ -109,13 +109,13 @@ async def ab(
     session: Session | None = None,
     **arguments: Unpack[EvaluatingArguments],
 ) -> Verdict:
-    """Whether arm `b` selects better than arm `a`, on the clusters of `suite`.
+    """Find out whether arm `b` selects better than arm `a`, on the clusters of `suite`.
 
-    An arm is a prompt of the suite, a model of it, PROMPT+MODEL, or strategy:NAME; `prompt` and
-    `model` complete arms that name only one half. Several `b` share one error rate. `design`:
-    "sequential" looks at the clusters so far in between and stops once decided. `differing`:
-    decide by ratings of only the items that exactly one arm picked. The rest, and what is raised:
-    see `evaluate`.
+    An arm is a prompt of the suite, one of its models, PROMPT+MODEL, or strategy:NAME. `prompt` and
+    `model` complete arms that name only one of the two. Several `b` share one error rate. `design`:
+    "fixed" asks all clusters and then decides; "sequential" checks after each batch and stops as
+    soon as the result is clear. `differing`: compare using ratings only for items that one arm
+    picked and the other did not. For other arguments and for errors, see `evaluate`.
     """
     told = {"a": (a,), "b": (b,) if isinstance(b, str) else tuple(b)}
     if not told["b"]:
@@ -152,10 +152,10 @@ async def swap(
     session: Session | None = None,
     **arguments: Unpack[EvaluatingArguments],
 ) -> Verdict:
-    """Whether model `to` can safely take the place of model `from_`, and what both cost.
+    """Find out whether model `to` can safely replace model `from_`, and what both cost.
 
-    `retain`: the share of the old model's lift over random picks that the new one must keep,
-    above 0 and at most 1. The rest, and what is raised: see `evaluate`.
+    `retain`: the share of the old model's gain over random picks that the new one must keep,
+    above 0 and at most 1. For other arguments and for errors, see `evaluate`.
     """
     if not 0 < retain <= 1:
         raise UsageError(f"`retain` {retain} is not above 0 and at most 1", argument="retain")

@@ -62,13 +62,13 @@ async def evaluate(
 ) -> Evaluation:
     """Evaluate the prompts x models and strategies of `suite` against its utilities.
 
-    Writes a run folder. Run again, it goes on where it stopped; the same inputs and replies give
-    a byte-identical results.json. `out`: the run folder, by default eval/runs/SUITE-<hash> in the
-    workspace. `seed`, `limit`: instead of the suite's seed and number of clusters. `record`: a
-    file to write the replies to. The other arguments are a session's.
+    Writes a run folder. If the call was stopped, make it again to continue. The same inputs and
+    replies always give a byte-identical results.json. `out`: the run folder, by default
+    eval/runs/SUITE-<hash> in the workspace. `seed`, `limit`: replace the suite's seed and number of
+    clusters. `record`: a file to write the replies to. The other arguments are those of a Session.
 
-    Raises UsageError for input that cannot work, before anything is asked; ReplyMissing,
-    BudgetReached or ProviderError where asking ends, with what succeeded kept in the folder.
+    Raises UsageError for input that cannot work, before a model is asked; ReplyMissing,
+    BudgetReached or ProviderError if asking a model fails. What succeeded is kept in the folder.
     """
     evaluating, settings = parted(Evaluating, arguments)
     suite = evaluating.applied(suite_of(suite, session, settings))

@@ -26,10 +26,10 @@ TableName = Literal["decisions", "pairs", "strategies", "verdicts"]
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """An evaluation that was carried out.
+    """The result of an evaluation.
 
-    `run`: what it was made of. `decisions`: all of them, in the order in which they were made.
-    `results`: the figures, as results.json has them (`results.to_json()`). `folder`: the run
+    `run`: the inputs of the evaluation. `decisions`: all decisions, in the order in which they were
+    made. `results`: the figures, as in results.json (`results.to_json()`). `folder`: the run
     folder. `spent_usd`: what this call cost; replies from the cache or a file are free.
     """
 
@@ -46,7 +46,7 @@ class Evaluation:
         (utilities that are all equal, fewer than two clusters). `utility`: by name, None for the
         one that decides.
 
-        Raises UsageError for a pair or utility that the run has not.
+        Raises UsageError for a pair or utility that is not in the run.
         """
         pairs = {(pair.prompt, pair.model): pair for pair in self.results.pairs}
         if (prompt, model) not in pairs:
@@ -76,7 +76,7 @@ class Evaluation:
     def report(self, format: str = "terminal") -> str:
         """The results as `terminal` (text), `markdown`, `junit`, `json` or `html`, a whole page.
 
-        `junit` is for verdicts of regress. Raises UsageError for a format that there is not.
+        `junit` is for verdicts of regress. Raises UsageError for an unknown format.
         """
         from selectllm.jobs.reporting import rendered
 

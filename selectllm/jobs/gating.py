@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class GateResult:
-    """What a gate found.
+    """The result of a gate.
 
-    `verdicts`: one per prompt x model of the suite, as results.json has them. `passed`: whether
-    `selectllm regress` ends with exit code 0. `inconclusive`: no pair failed, and at least one is
-    not decided; such a gate has passed only with the suite's `gate: {inconclusive: warn}`.
+    `verdicts`: one for each prompt and model of the suite, as in results.json. `passed`: whether
+    `selectllm regress` would end with exit code 0. `inconclusive`: no pair failed, but at least one
+    is not decided; such a gate passes only if the suite has `gate: {inconclusive: warn}`.
     `run`: the evaluation. `newer`: a sentence for each prompt whose newest version is not tested.
     """
 
@@ -88,10 +88,11 @@ async def regress(
     session: Session | None = None,
     **arguments: Unpack[EvaluatingArguments],
 ) -> GateResult:
-    """Test every prompt x model of `suite` against what `baseline` recorded of it.
+    """Test whether any prompt and model of `suite` has become worse than its `baseline`.
 
-    Matched by prompt name and model name, paired by the baseline's clusters. The rest, and what
-    is raised: see `evaluate`; UsageError, too, for a baseline that does not fit the suite.
+    Prompts and models are matched by name, and compared on the clusters of the baseline. For other
+    arguments and for errors, see `evaluate`. Also raises UsageError if the baseline does not fit
+    the suite.
     """
     evaluating, settings = parted(Evaluating, arguments)
     suite = evaluating.applied(suite_of(suite, session, settings))

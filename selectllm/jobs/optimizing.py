@@ -82,20 +82,20 @@ async def optimize(
     session: Session | None = None,
     **arguments: Unpack[SearchingArguments],
 ) -> Optimization:
-    """Search a better prompt on some clusters of `suite`, and confirm it on others.
+    """Search for a better prompt on some clusters of `suite`, and confirm it on the others.
 
-    `prompt`, `model`: what is improved, for which model; None for the suite's only ones. A
-    `teacher` (a model of the suite or an id, None for the model itself) rewrites its system text;
-    with `grid` the values that its variables declare are tried instead. `budget`: the most
-    decisions that the search may take; measuring what it found and the confirmation come on top.
+    `prompt`, `model`: the prompt to improve, and the model that it is for; None for the suite's
+    only ones. A `teacher` (a model of the suite or an id, None for the model itself) rewrites the
+    system text. With `grid`, the values of the prompt's variables are tried instead. `budget`: the
+    most decisions that the search may use; measuring and confirming the result takes further ones.
     `demonstrations`: worked examples to try with the best text, 0 or more. The next version is
     written into the workspace's prompts only if the verdict is `better`, or with `force`. `out`:
-    the folder of the search. `seed`, `limit`: instead of the suite's seed and number of clusters.
-    The other arguments are a session's.
+    the folder of the search. `seed`, `limit`: replace the suite's seed and number of clusters. The
+    other arguments are those of a Session.
 
-    Raises UsageError for input that cannot work, before anything is asked; ReplyMissing,
-    BudgetReached or ProviderError where asking ends: what was paid for is kept, and the same call
-    goes on from there.
+    Raises UsageError for input that cannot work, before a model is asked; ReplyMissing,
+    BudgetReached or ProviderError if asking a model fails. What was paid for is kept: make the same
+    call again to continue.
     """
     search, settings = parted(Searching, arguments)
     if search.grid:

@@ -22,14 +22,15 @@ ARMS: Mapping[str, tuple[str, str]] = {"ab": ("a", "b"), "swap": ("from_", "to")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What is planned, and with what.
+    """What to plan for a suite.
 
-    `kind`: eval, ab, swap or regress. `a`, `b` of ab and `from_`, `to` of swap: the arms, as those
-    jobs take them; without them every pair of the suite is planned. `prompt`, `model`: what
-    completes arms that name only one half. `retain`: the share of the old model's lift that `swap`
-    is to demand, above 0 and at most 1. `pilot`: the folder of a finished run that shows how arms
-    differ and reply. `raters`: ratings of each item. `rating_cost`: USD for one of them. `seed`,
-    `limit`: instead of the suite's seed and number of clusters.
+    `kind`: eval, ab, swap or regress. `a`, `b` (for ab) and `from_`, `to` (for swap): the arms, as
+    these jobs take them; without them every pair of the suite is planned. `prompt`, `model`:
+    complete arms that name only one of the two. `retain`: the share of the old model's gain that
+    `swap` demands, above 0 and at most 1. `pilot`: the folder of a finished run that shows how much
+    arms differ and how long replies are. `raters`: the number of ratings of each item.
+    `rating_cost`: USD for one rating. `seed`, `limit`: replace the suite's seed and number of
+    clusters.
     """
 
     kind: KindName = "eval"

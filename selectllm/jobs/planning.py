@@ -130,18 +130,19 @@ async def plan(
     session: Session | None = None,
     **arguments: Unpack[EitherArguments],
 ) -> SuitePlan | SelectionPlan:
-    """Say what a suite, or a selection from a pool, will take. Nothing is sent or written.
+    """Estimate what a suite, or a selection from a pool, will cost. Nothing is sent or written.
 
-    Of a suite (a file .yaml): clusters, calls, tokens, USD, hours, ratings and their price; the
-    least difference that can be detected, and whether the suite can reach a pass at all. The
+    For a suite (a .yaml file): clusters, calls, tokens, USD, hours, ratings and their price, the
+    smallest difference that can be detected, and whether the suite can reach a verdict at all. The
     arguments are those of PlanRequest, where each is explained (kind, a, b, from_, to, prompt,
     model, retain, pilot, raters, rating_cost, seed, limit), and the settings of a Session.
 
-    Of a pool (a Pool, any other file, or an `hf:` name): rounds, calls, tokens and USD of `select`
-    with the same arguments, which are those of SelectRequest. What `distinct` and `prefilter` would
-    leave out is drawn at random where they have to measure.
+    For a pool (a Pool, any other file, or an `hf:` name): rounds, calls, tokens and USD of `select`
+    with the same arguments, which are those of SelectRequest. If `distinct` and `prefilter` would
+    have to measure items, the items that they leave out are chosen at random for the estimate.
 
-    Raises UsageError for what cannot be planned, and for an argument of the one with the other.
+    Raises UsageError for what cannot be planned, and for arguments of a pool with a suite or the
+    other way round.
     """
     if is_pool(suite):
         check_fitting(arguments, SelectArguments, "a suite", f"{_called(suite)} is a pool")

@@ -40,19 +40,19 @@ async def select(
 ) -> Selection:
     """Select `budget` items of `pool`, by a prompt and a model or by a strategy.
 
-    `pool`: a Pool, a pool file, or an `hf:` name. Nothing is written but the reply cache and, if it
-    is given, `log`, from which the same call made again goes on.
+    `pool`: a Pool, a pool file, or an `hf:` name. Nothing is written except the reply cache and
+    `log`, if you name one. Make the same call again to continue from the log.
 
     The other arguments are those of selectllm.jobs.settings.SelectRequest, where each is explained
     (budget, threshold, prompt, model, strategy, models, by, cluster_size, on_invalid, max_filled,
     reask, seed, columns, skip_bad, distinct, prefilter, sort, per, given, rounds, log), and the
     settings of a Session.
 
-    Fewer items come back only if `on_invalid` is skip, more or fewer with a `threshold`. Raises
-    UsageError for what cannot work, before anything is asked; SelectionOverFilled where more than
-    the share `max_filled` of the picks would be random, or a `threshold` is asked for and nothing
-    could be measured; ReplyMissing, BudgetReached or
-    ProviderError where asking ends: what was paid for is in the reply cache, and in `log`.
+    You get fewer items only if `on_invalid` is skip, and more or fewer with a `threshold`. Raises
+    UsageError for arguments that cannot work, before a model is asked; SelectionOverFilled if more
+    than the share `max_filled` of the picks would be random, or if there is a `threshold` and
+    nothing could be measured; ReplyMissing, BudgetReached or ProviderError if asking a model fails.
+    What was paid for is then in the reply cache and in `log`.
     """
     request, settings = parted(SelectRequest, arguments)
     request.check()

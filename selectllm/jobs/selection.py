@@ -35,14 +35,15 @@ WIDTH = 120  # characters of a cell
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The items that were selected of a pool.
+    """The items that were selected from a pool.
 
-    `pool`: what was selected from, without what `distinct` and `prefilter` left out. `chosen`: in
-    pool order, or in order of worth if `sort` was asked for (see by_worth), each with where it was
-    picked, by whom, and its rank, score and reason. `budget`: items asked for, None with a
-    threshold. `spent_usd`: what the session spent meanwhile; 0 for what was cached or has no
-    price. `decisions`: what the model decided on each cluster, or the strategy on the pool.
-    `rejected`: rows of the file that `skip_bad` left out. `seconds`: that it took, on the clock.
+    `pool`: the pool that was selected from, without what `distinct` and `prefilter` left out.
+    `chosen`: the picks in pool order, or the best first with `sort` (see by_worth), each with its
+    cluster, what picked it, and its rank, score and reason. `budget`: the number of items asked
+    for, None with a threshold. `spent_usd`: what the session spent during the job; cached replies
+    and unpriced models count 0. `decisions`: what the model decided about each cluster, or the
+    strategy about the pool. `rejected`: rows of the file that `skip_bad` left out. `seconds`: how
+    long it took, in elapsed time.
     """
 
     pool: Pool = field(repr=False)
@@ -63,7 +64,7 @@ class Selection:
 
     @property
     def filled(self) -> int:
-        """How many only fill gaps that the model left, drawn at random."""
+        """How many items were chosen at random, because the model gave no valid pick."""
         return sum(choice.filled for choice in self.chosen)
 
     @property

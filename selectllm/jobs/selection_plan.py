@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SelectionPlan:
-    """What a selection would ask; nothing was divided, sent or written.
+    """What a selection would ask and cost; nothing was divided, sent or written.
 
-    `items`: that are selected from. `budget`: None where a threshold decides. `selector`: the
-    strategy, or the name of the model. `rounds`: of a model's tournament. `calls`: if every reply
-    is valid; `calls_at_most`: with all re-asks. `prefilter_calls`: those that come first.
-    `tokens`: of the prompts, estimated; None for a strategy. `sent`: what that takes beyond what is
-    cached, in tokens, USD and time; None if no model is asked. `destinations`: the hosts that are
-    going to see texts of the pool. `shared_budgets`: what is left of those it would be paid from.
+    `items`: the number of items to select from. `budget`: None if a threshold decides. `selector`:
+    the strategy, or the name of the model. `rounds`: the rounds of a model's tournament. `calls`:
+    the number of calls if every reply is valid; `calls_at_most`: with all repeated questions.
+    `prefilter_calls`: the calls of the prefilter. `tokens`: an estimate for the prompts; None for a
+    strategy. `sent`: what is not cached yet, in tokens, USD and time; None if no model is asked.
+    `destinations`: the hosts that will see texts of the pool. `shared_budgets`: what is left of the
+    budgets that it would be paid from.
     """
 
     items: int

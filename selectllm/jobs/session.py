@@ -49,28 +49,28 @@ if TYPE_CHECKING:
 class Session(Closing, Jobs):
     """What several jobs share: workspace, prompts, reply cache, budget, engine.
 
-    A context manager, `with` or `async with`; leaving it closes the cache. One session may run
-    several jobs, one after the other or at once.
+    Use it as a context manager (`with` or `async with`); leaving it closes the cache. A session can
+    run several jobs, one after the other or at the same time.
 
-    `folder`: what relative paths of jobs are relative to, and where the workspace is looked for;
-    None for the current folder. `start`: where else the workspace is looked for, and code of
-    the user's own (`module:attr`). `notes`: called
-    with what a job has to say while it runs; a `watcher` hears of progress, too. `engine`: where
-    models answer and encoders run; None for this machine.
+    `folder`: the folder that relative paths of jobs refer to, and in which the workspace is looked
+    for; None for the current folder. `start`: another place to look for the workspace and for your
+    own code (`module:attr`). `notes`: a function that is called with each note of a running job; a
+    `watcher` is also told about progress. `engine`: where models and encoders run; None for this
+    machine.
 
-    Settings: `concurrency`: calls in flight, at least 1. `max_cost`: USD that all jobs of the
-    session may spend together, None for any; what could exceed it raises BudgetReached.
-    `max_total_tokens`, `max_requests`: the same for tokens read and written, and for requests.
-    `shared_budget`: a name; with it, these limits hold for all that is spent under that name in
-    this workspace, by whatever command and process.
-    `allow_unpriced`: with it, call models without a known price too. `offline`: send nothing; a
-    reply that is neither recorded nor cached raises ReplyMissing. `env_file`: a file of
-    environment variables, set for this process where they are not set already. `prompts`,
+    Settings: `concurrency`: the number of calls at the same time, at least 1. `max_cost`: USD that
+    all jobs of the session may spend together, None for no limit; a call that could exceed it
+    raises BudgetReached. `max_total_tokens`, `max_requests`: the same for tokens read and written,
+    and for requests. `shared_budget`: a name; these limits then hold for everything that is spent
+    under that name in this workspace. `allow_unpriced`: with `max_cost`, also call models whose
+    price is not known. `offline`: send nothing; a reply that is neither recorded nor cached raises
+    ReplyMissing. `env_file`: a file of
+    environment variables, which are set for this process unless they are set already. `prompts`,
     `cache`: folders to use instead of the workspace's. `encoder`: name or path of a
-    sentence-transformers model. `vectors`: a .npy file of the pool's vectors. `drain`: seconds
-    that a job which is interrupted waits for replies that are on their way; 0 for not at all.
-    `batch`: ask in batches, at about half the price (see docs/batches.md); `wait`: wait until they
-    are answered, instead of raising BatchUnderWay until the same job, run again, finds them so.
+    sentence-transformers model. `vectors`: a .npy file of the pool's vectors. `drain`: how many
+    seconds an interrupted job waits for replies that are on their way; 0 for not at all. `batch`:
+    ask in batches, at about half the price (see docs/batches.md); `wait`: wait for the answers;
+    without it BatchUnderWay is raised, and you run the same job again to collect them.
 
     Raises UsageError for a setting that cannot work.
     """

@@ -23,31 +23,32 @@ Distinct = Literal["exact"] | float | str
 class SelectRequest:
     """What is to be selected from a pool, and how.
 
-    `budget`: items to select; `threshold`, with a strategy that goes by a number: instead, every
-    item with at least this. `prompt` and `model`: who selects, the prompt as `NAME@VERSION`, a path
-    or a Prompt, the model as PROVIDER/MODEL or a ModelSpec; or `strategy`: its name, `module:attr`
-    or a Strategy. `models`: those that `strategy` or `prefilter` names, by the name that it uses;
-    another is taken as PROVIDER/MODEL.
+    `budget`: the number of items to select. `threshold`: instead of a budget, select every item
+    that the strategy scores at least this. `prompt` and `model`: what selects; the prompt as
+    `NAME@VERSION`, a path or a Prompt, and the model as PROVIDER/MODEL or a ModelSpec. Or
+    `strategy`: its name, `module:attr` or a Strategy. `models`: settings of models that `strategy`
+    or `prefilter` names, by these names; other names are taken as PROVIDER/MODEL.
 
     `by`: how the pool is divided into clusters, a name of PARTITIONS or `module:attr`.
-    `cluster_size`: candidates per cluster, None for pool / budget within 5 to 50. `on_invalid`:
-    picks that the model did not make are filled at random (`fill`), left out (`skip`), or an
-    error (`fail`). `max_filled`: the largest share of picks, 0 to 1, that may be filled;
-    above it nothing is selected. `reask`: further attempts after a reply that is not valid.
-    `seed`: of clusters, orders, ties and fills.
+    `cluster_size`: candidates per cluster; None divides the pool's size by the budget and keeps the
+    result between 5 and 50. `on_invalid`: what to do if the model gives no valid pick: pick at
+    random (`fill`), select fewer items (`skip`), or raise an error (`fail`). `max_filled`: the
+    largest share of picks, 0 to 1, that may be random; above it nothing is selected. `reask`: how
+    often to ask again after an invalid reply. `seed`: the seed of clusters, orders, ties and random
+    picks.
 
     `columns`: canonical column (id, instruction, input, response) -> the pool file's; `turns` ->
     which turns of chats are shown (first, last, all). `skip_bad`: leave bad rows out. `distinct`:
-    leave near-duplicates out first, `exact` for those of the same text, or from this cosine on.
-    `prefilter`: STRATEGY:SHARE, keep only this share of the pool.
-    `sort`: the items come in order of worth instead of pool order: the first rank of every cluster,
-    the second, and so on, equal ranks by cluster; last what nobody chose, fills at the end.
-    `per`: a column; `budget` is divided among its values in proportion to their items (see
-    strategies/quota.py), with a strategy. `given`: items that are annotated already, a Pool or a
-    file of the pool's form: they are left out, and what is selected is chosen beside them.
-    `rounds`: a log of rounds; what earlier rounds selected counts as given, and this one is added.
-    `log`: a file of JSON lines for the decisions, from which the same call made again goes on;
-    None to keep them in memory.
+    first leave out repeated items: `exact` for the same text, or a cosine for near-duplicates.
+    `prefilter`: STRATEGY:SHARE, first keep only the share of the pool that a strategy ranks
+    highest. `sort`: return the best item of every cluster first, then the second best, and so on,
+    with random picks at the end, instead of pool order.
+    `per`: a column; with a strategy, `budget` is divided among its values in proportion to their
+    items (see strategies/quota.py). `given`: items that are already annotated, as a Pool or a pool
+    file; they are not selected again, and count as covered. `rounds`: a log of annotation rounds;
+    items of earlier rounds count as given, and this round is added. `log`: a file of JSON lines for
+    the decisions, so that the same call can continue after an interruption; None keeps them in
+    memory.
     """
 
     budget: int | None = None

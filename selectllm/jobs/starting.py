@@ -210,15 +210,19 @@ def _holds_ratings(pool: Pool, column: str) -> bool:
 def _recognised(name: str, pool: Pool, mapped: Mapping[str, str], rated: str | None) -> str:
     layout = layout_of(pool.items[0].row, mapped, name)
     assert layout is not None  # the pool was read by it
-    parts = [f"instruction ({layout.instruction or layout.chat})"]
+    parts = [_named("instruction", layout.instruction or layout.chat)]
     if any(item.input for item in pool.items):
-        parts.append(f"input ({layout.input or layout.chat})")
+        parts.append(_named("input", layout.input or layout.chat))
     if any(item.has_response for item in pool.items):
-        parts.append(f"response ({layout.response or layout.chat})")
+        parts.append(_named("response", layout.response or layout.chat))
     if rated:
-        parts.append(f"rating ({rated})")
+        parts.append(_named("rating", rated))
     unrated = "" if rated else " No column looks like a rating."
-    return f"{name} has {len(pool):,} items. Its columns: {', '.join(parts)}.{unrated}"
+    return f"{name} has {len(pool):,} items. Recognised columns: {', '.join(parts)}.{unrated}"
+
+
+def _named(field: str, column: str | None) -> str:
+    return field if column == field else f"{column} (as {field})"
 
 
 def _commands(folder: Path, *, rated: bool) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def test_without_ratings_the_command_that_collects_them_is_told(selectllm: Comma
     )
     assert told.code == 3
     assert "no ratings" in told.out
-    assert "two clusters at least" not in told.out
+    assert "at least two clusters" not in told.out
     assert "too few clusters" not in told.out
     asked = told.err.partition("selectllm utility ask")[2].splitlines()[0].split()
     assert selectllm("utility", "ask", *asked).code == 0

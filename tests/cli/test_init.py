@@ -60,7 +60,7 @@ def test_its_commands_run_with_the_embedded_model(selectllm: Command) -> None:
 def test_without_a_terminal_it_asks_nothing(selectllm: Command) -> None:
     told = selectllm("init", "work")
     assert "180 items" in told.out
-    assert "A pool of your own" not in told.err
+    assert "Your pool file" not in told.err
 
 
 def test_on_a_terminal_it_asks_for_the_pool(

@@ -108,7 +108,7 @@ def test_a_page_is_where_the_last_line_says(selectllm: Command) -> None:
     page = Path("my picks.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert "--pool pool.jsonl" in " ".join(words)
-    assert "no pool lies beside" not in page
+    assert "no pool was found next to" not in page
 
 
 def test_a_pool_that_lies_beside_its_selection_is_not_named(selectllm: Command) -> None:

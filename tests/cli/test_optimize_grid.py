@@ -146,7 +146,7 @@ def test_the_plan_is_told_before_and_the_figures_after(selectllm: Command) -> No
     ):
         assert fact in done.err, fact
     for words in (
-        "settings, by captured",
+        "settings, ordered by captured",
         "number, not none",
         "letters, not numbers",
         "noise floor",

@@ -293,5 +293,5 @@ def test_what_there_is_no_room_for_is_told(rows: list[dict[str, Any]]) -> None:
     packed = gzip.compress(json.dumps(evidence.to_json()).encode())
     assert len(packed) * 4 / 3 < 9e6
     assert len(shown.picks) == 1_500
-    assert any("Of each pick at most" in note for note in shown.notes)
+    assert any("characters of each pick" in note for note in shown.notes)
     assert all(pick.length == 7_680 > len(pick.instruction) for pick in shown.picks)

@@ -96,11 +96,11 @@ def test_a_run_without_verdicts_has_no_format_for_verdicts(
 ) -> None:
     refused = selectllm(verb, suite, "-o", "run", "--report", f"{form}=a")
     assert refused.code == 2
-    assert f"{form} is for verdicts" in refused.err
+    assert f"{form} reports verdicts" in refused.err
     assert not Path("run").exists()
     assert selectllm("eval", suite, "-o", "run").code == 0
     again = selectllm("report", "run", "--as", form)
-    assert (again.code, f"--as {form}: {form} is for verdicts" in again.err) == (2, True)
+    assert (again.code, f"--as {form}: {form} reports verdicts" in again.err) == (2, True)
 
 
 @pytest.mark.parametrize(

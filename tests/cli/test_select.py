@@ -166,9 +166,9 @@ def test_a_dry_run_tells_its_rounds_calls_and_tokens(selectllm: Command, pool_fi
         "mock/random is asked 5 times if every reply is valid, and at most 15 times. The prompts "
         f"have about {told['tokens']} tokens (an estimate).",
         "Already cached: 0 of the 4 decisions that could be looked up.",
-        f"To be sent: about 5 calls with {told['sent']['tokens_in']:,} tokens in and "
-        f"{told['sent']['tokens_out']:,} tokens out, for 0.0000 USD (0.0000 at most), in about "
-        "0 seconds.",
+        f"About 5 calls will be sent, with {told['sent']['tokens_in']:,} tokens in and "
+        f"{told['sent']['tokens_out']:,} tokens out. They will cost 0.0000 USD (0.0000 at most) "
+        "and take about 0 seconds.",
         "No text of the pool leaves this machine.",
     ]
 

@@ -141,7 +141,7 @@ def test_a_dry_run_tells_which_items_are_asked_about_already(
         assert server.count % 40 == 0
         after = by_strategy(selectllm, strategy, "--budget", 2, "--dry-run")
     assert "Already cached: 40 of the 40 decisions" in after.out
-    assert "To be sent: about 0 calls" in after.out
+    assert "About 0 calls will be sent" in after.out
 
 
 def _written(body: object, headers: object, n: int) -> Answer:

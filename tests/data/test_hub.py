@@ -269,7 +269,10 @@ def test_a_configuration_is_named_before_the_split(folder: Path) -> None:
     [
         ({}, "hf:./set does not exist. Check the path"),
         ({"notes.unknown": b"x"}, "cannot be read as a data set: No (supported) data files"),
-        ({"set.py": b"raise SystemExit"}, "is made by a program of its own, which is not run"),
+        (
+            {"set.py": b"raise SystemExit"},
+            "is made by its own program, which selectllm does not run",
+        ),
         ({"train.jsonl": b""}, "the pool is empty. Give it at least one row"),
         ({"train.csv": b"id,instruction\n"}, "the pool is empty. Give it at least one row"),
         ({"train.jsonl": b'{"instruction": "a"}\n{"instr'}, "cannot be read as a data set: JSON "),

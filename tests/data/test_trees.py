@@ -78,8 +78,8 @@ def test_deleted_messages_are_neither_items_nor_replies() -> None:
     [
         (message("x", "nowhere", "prompter"), "is not in the file: 'nowhere'"),
         (message("x", "x", "prompter"), "go round in circles"),
-        ({"text": "Hello."}, "no message of a tree"),
-        (message("x", None, "judge"), "no message of a tree"),
+        ({"text": "Hello."}, "not a message of a tree"),
+        (message("x", None, "judge"), "not a message of a tree"),
     ],
 )
 def test_a_row_that_does_not_fit_is_told_with_its_line(

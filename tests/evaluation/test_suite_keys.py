@@ -83,13 +83,13 @@ def test_a_plan_says_which_key_goes_to_which_host(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-0123456789abcdef")
     own = selectllm("plan", suite(api_key_env="MY_KEY", api_base="https://mine.example/v1"))
     assert (
-        "mine.example is sent the instruction and input of items and the key in MY_KEY, for m."
+        "Sent to mine.example: the instruction and input of items and the key in MY_KEY, for m."
         in " ".join(own.out.split())
     )
     usual = selectllm("plan", suite())
     assert "items and the key in OPENAI_API_KEY, for m." in " ".join(usual.out.split())
     keyless = selectllm("plan", suite(api_base="https://mine.example/v1"))
-    assert "mine.example is sent the instruction and input of items, for m." in " ".join(
+    assert "Sent to mine.example: the instruction and input of items, for m." in " ".join(
         keyless.out.split()
     )
     assert "sk-planted" not in own.out + usual.out

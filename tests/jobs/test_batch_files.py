@@ -215,7 +215,10 @@ def test_models_of_this_machine_are_not_asked_and_named(
     written = selectllm("batch", "export", suite, "q.jsonl")
     assert written.code == 0, written.err
     assert "questions of m written to q.jsonl." in written.out
-    assert "questions of python/own:Picker left out: it runs on this machine" in written.out
+    assert (
+        "questions of python/own:Picker left out, because this model runs on your machine"
+        in written.out
+    )
     assert not Path("asked").exists()
     assert selectllm("batch", "export", suite, "q.jsonl", "--json").json["left_out"] == {
         "python/own:Picker": len(read_jsonl(Path("q.jsonl")))

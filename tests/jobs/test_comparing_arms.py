@@ -201,7 +201,7 @@ class TestWhatBlocksAVerdict:
     def test_one_cluster_is_inconclusive(self, suite: Path) -> None:
         verdict = sl.ab(suite, "mock/first", "mock/oracle", limit=1)
         assert verdict.word == "inconclusive"
-        assert "says nothing of others" in verdict.reason
+        assert "says nothing about others" in verdict.reason
 
     def test_picking_whole_clusters_is_no_choice(self) -> None:
         with pytest.raises(UsageError, match="picks: 5 of clusters of 5"):

@@ -73,7 +73,9 @@ def test_an_address_is_host_and_port(address: str) -> None:
 def test_an_address_goes_with_the_engine_of_many_machines(selectllm: Command, pool: Path) -> None:
     done = selectllm(*BY_LENGTH, "--ray-address", "10.0.0.1:6379")
     assert done.code == 2
-    assert "--ray-address 10.0.0.1:6379 is of a Ray cluster. Give --engine ray" in done.err
+    assert (
+        "--ray-address 10.0.0.1:6379 is the address of a Ray cluster. Add --engine ray" in done.err
+    )
 
 
 def test_an_address_at_which_nothing_listens_is_told_at_once() -> None:

@@ -114,7 +114,9 @@ def test_values_and_replies_replace_no_other_kind(
 def test_a_run_begins_in_no_folder_that_holds_its_files(folder: Path, name: str) -> None:
     Path("mine").mkdir()
     Path("mine", name).write_text("{}", encoding="utf-8")
-    with pytest.raises(RunError, match=f"mine holds {name}, which no job has begun") as caught:
+    with pytest.raises(
+        RunError, match=f"mine holds {name}, which does not belong to a run"
+    ) as caught:
         sl.evaluate("suite.yaml", out="mine")
     assert caught.value.argument == "out"
     assert [*Path("mine").iterdir()] == [Path("mine", name)]

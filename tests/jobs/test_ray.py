@@ -322,7 +322,7 @@ def test_a_cluster_of_this_machine_leaves_no_file_and_no_process_behind(tmp_path
 def test_a_task_whose_worker_always_dies_is_told(
     engine: RayEngine, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(EngineError, match=r"ended again and again.*same command goes on") as told:
+    with pytest.raises(EngineError, match=r"ended again and again.*same command again") as told:
         list(engine.map(os._exit, [1]))
     assert told.value.exit_code == 2
     assert capfd.readouterr().out == ""  # where a command may print JSON

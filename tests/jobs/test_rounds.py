@@ -90,7 +90,7 @@ def test_what_is_annotated_is_left_out_by_id_or_by_text(session: Session, notes:
         row["id"] for row in (rows[0], rows[1], rows[3], rows[4])
     }
     assert notes[0] == (
-        "5 annotated items are given: 3 are in the pool by their ids, 1 by their texts, and 1 are "
+        "Of 5 annotated items, 3 were found in the pool by their ids, 1 by their texts, and 1 are "
         "not in the pool and only count as covered."
     )
 
@@ -380,7 +380,7 @@ def test_a_round_that_was_lost_is_told_and_put_back_by_running_it_again(
 ) -> None:
     assert "Round 2 is missing from the log of rounds. To put it back," in in_log().text
     assert a_round(session, 1) == lost[1]
-    assert "Round 2 is missing from rounds.jsonl. This is taken for it," in notes[-2]
+    assert "Round 2 is missing from rounds.jsonl. This command puts it back," in notes[-2]
     log = in_log()
     assert [{*row.ids} for row in log.rounds] == [{*picks} for picks in lost]
     assert "missing" not in log.text
@@ -457,7 +457,7 @@ def test_rounds_of_other_turns_of_the_same_chats_say_what_to_choose(tmp_path: Pa
     with Session(tmp_path, cache="cache") as own:
         how: SelectArguments = {"budget": 3, "strategy": "first", "rounds": "r.jsonl"}
         finished(select("chats.jsonl", session=own, **how))
-        with pytest.raises(UsageError, match="Choose the `columns` and the turns of that round"):
+        with pytest.raises(UsageError, match="Use the `columns` and turns of that round"):
             finished(select("chats.jsonl", session=own, columns={"turns": "first"}, **how))
         more = finished(select("chats.jsonl", session=own, **how))
     assert [len(item.turns) for item in more.items] == [5, 5, 5]

@@ -63,7 +63,12 @@ def test_a_pool_of_ones_own_is_recognised_and_lies_in_the_workspace() -> None:
         writer.writerow(["prompt", "context", "Score of quality", "status"])
         writer.writerows([f"Say {n}: é", "in", str(n % 4), "open"] for n in range(12))
     made = started(pool="my pool.csv")
-    for seen in ("12 items", "instruction is prompt", "input is context", "is Score of quality"):
+    for seen in (
+        "12 items",
+        "prompt (as instruction)",
+        "context (as input)",
+        "Score of quality (as rating)",
+    ):
         assert seen in made.recognised
     suite = load_suite(Path("work") / SUITE)
     assert suite.pool == "../data/my pool.csv"

@@ -90,5 +90,5 @@ def test_too_few_clusters_are_refused_with_what_is_needed() -> None:
 
 
 def test_groups_too_large_to_deal_are_refused() -> None:
-    with pytest.raises(SuiteError, match=r"clusters\.group: the 2 groups cannot be dealt"):
+    with pytest.raises(SuiteError, match=r"clusters\.group: the 2 groups cannot be divided"):
         divided(clusters(100, groups=2))

@@ -312,7 +312,7 @@ def test_the_word_and_the_two_arms_come_first_and_then_the_reason() -> None:
         "BETTER  criteria@1 + gpt against short@1 + gpt",
         "",
         "reason         the 95 % interval lies above 0",
-        "difference     +0.120 captured, interval of 95 % from +0.030 to +0.210",
+        "difference     +0.120 captured, 95 % interval from +0.030 to +0.210",
         "error rate     interval of 95 %: wrongly better or worse in at most 5 of 100",
     ]
 
@@ -329,7 +329,7 @@ def test_the_word_and_the_two_arms_come_first_and_then_the_reason() -> None:
         "short@1 + gpt: 0.30 (0.21 to 0.39): better than random picks",
         "criteria@1 + gpt: 0.42 (0.33 to 0.51): better than random picks",
         "100% from short@1 + gpt, 98% from criteria@1 + gpt",
-        "the kappa of the two arms' picks is 0.45 (0.36 to 0.54): 0 = as random picks overlap",
+        "the kappa of the two arms' picks is 0.45 (0.36 to 0.54): 0 = no more than random picks",
         "rating (kind: human, rated by two annotators; unvalidated) says how good the picks are",
     ],
 )
@@ -385,7 +385,7 @@ def test_a_gate_says_before_and_after_and_that_it_errs_one_sided() -> None:
     assert (
         "(sha256 bbbbbbbbbbbb against sha256 aaaaaaaaaaaa); the picks differ in 12 clusters" in text
     )
-    assert "interval of 90 % from -0.210 to -0.030" in text
+    assert "90 % interval from -0.210 to -0.030" in text
     assert "one-sided 5 % each way: wrongly fail in at most 5 of 100 changes" in text
     assert "criteria@1 + gpt: " in text
     assert "criteria@2 + gpt: " in text
@@ -399,7 +399,7 @@ def test_equal_picks_are_called_so() -> None:
 def test_a_swap_shows_retention_assay_guardrail_and_what_both_models_cost() -> None:
     text = said(swap())
     assert "SAFE short@1 + llama against short@1 + gpt" in text
-    assert "less 90 % of captured before it: +0.050 (+0.020 to +0.080)" in text
+    assert "minus 90 % of captured before it: +0.050 (+0.020 to +0.080)" in text
     assert "the model to be replaced captures 0.30 (0.21 to 0.39): better than random picks" in text
     assert "2 in 100 fewer valid replies after the swap" in text
     assert "wrongly safe in at most 5 of 100 swaps that retain less than 90 %" in text
@@ -426,7 +426,7 @@ def test_other_utilities_and_controls_are_headed_as_deciding_nothing() -> None:
     others = [{"utility": "knn", "kind": "proxy", "difference": interval(-0.02)}]
     controls = [{"strategy": "longest", "captured": interval(0.1)}]
     text = shown(render_verdict(ab(others=others, controls=controls)))
-    head = text.index("these decide nothing")
+    head = text.index("do not affect the verdict")
     for row in (
         r"utility knn \(kind: proxy; unvalidated\) +difference +-0\.020",
         r"control longest +captured +0\.10",
@@ -522,8 +522,8 @@ def test_every_form_names_the_groups_where_there_are_any() -> None:
 
 def test_differing_items_alone_claim_no_captured_figure() -> None:
     text = said(differing())
-    assert "+0.031 of the rating range per pick, interval of 95 % from +0.011 to +0.051" in text
-    assert "no figure is claimed" in text
+    assert "+0.031 of the rating range per pick, 95 % interval from +0.011 to +0.051" in text
+    assert "not reported" in text
     assert "none is set, so nothing is called equivalent; see gate.rating_margin" in text
     assert "0 = random picks" not in text
 

@@ -123,7 +123,7 @@ class TestNothingToGoBy:
         ("case", "reason"),
         [
             (simulated(30, 0.3, 0.5, utilities=()), "there is no utility"),
-            (Case.of(np.ones((9, 5)), [[0]] * 9, [[1]] * 9), "9 have one utility for all"),
+            (Case.of(np.ones((9, 5)), [[0]] * 9, [[1]] * 9), "9 have the same utility for all"),
             (Case.of(even(9)[:, :2], [[0, 1]] * 9, [[0, 1]] * 9), "all are picked whole"),
             (Case.of(even(1), [[0]], [[4]]), "one cluster (or group of them) says nothing"),
         ],

@@ -119,7 +119,7 @@ class TestAssay:
         assert found.swap is not None
         assert found.swap.retention.low > 0
         assert found.word == "inconclusive"
-        assert "incumbent is not shown to beat random picks" in found.reason
+        assert "model in use is not shown to beat random picks" in found.reason
 
     def test_nor_does_one_that_is_worse_than_random(self) -> None:
         assert swapped(made([0, 1, 0, 1] * (N // 4), GOOD)).word == "inconclusive"

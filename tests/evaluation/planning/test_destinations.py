@@ -55,7 +55,7 @@ def test_each_host_is_named_once_with_its_models_and_columns() -> None:
     assert found[0].models == ("a", "b")
     assert set(found[0].columns) == {"instruction", "input"}
     assert destinations_told(found) == (
-        "api.openai.com is sent the instruction and input of items and the key in OPENAI_API_KEY, "
+        "Sent to api.openai.com: the instruction and input of items and the key in OPENAI_API_KEY, "
         "for a, b."
     )
     assert destinations_told(destinations([(prompt, mock)], [], {})) == (
@@ -76,7 +76,7 @@ def test_code_of_the_users_is_named_as_one_that_sees_whole_items(
     Path("own.py").write_text(OWN, encoding="utf-8")
     told = selectllm("select", pool_file, "--budget", 3, "--strategy", "own:LAST", "--dry-run")
     assert (
-        "your own code own:LAST is sent the instruction, input, response and other columns of "
+        "Sent to your own code own:LAST: the instruction, input, response and other columns of "
         "items, for strategy:own:LAST."
     ) in told.out
     suite = write_suite(RATED, "strategies: ['own:LAST', longest]")
@@ -96,12 +96,12 @@ def test_a_search_and_a_calibration_say_who_sees_what_before_they_ask(
     suite = write_suite(
         RATED, f"mock/first -> {json.dumps(model)}", "short@1 -> mine@1", "picks: 2 -> picks: 1"
     )
-    seen = f"{host} is sent the instruction of items and the key in MY_KEY, for m."
+    seen = f"Sent to {host}: the instruction of items and the key in MY_KEY, for m."
     searched = selectllm("optimize", suite, "--grid", "--max-requests", 0)
     assert searched.code == 4, searched.err
     assert seen in searched.err
     judged = ("--human", "rating", "--judge", "rating:quality@1+m")
     calibrated = selectllm("utility", "calibrate", suite, *judged, "--max-requests", 0)
     assert calibrated.code == 4, calibrated.err
-    assert f"{host} is sent the instruction and input of items and the key in" in calibrated.err
+    assert f"Sent to {host}: the instruction and input of items and the key in" in calibrated.err
     assert server.count == 0

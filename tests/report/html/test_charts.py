@@ -152,7 +152,7 @@ def test_of_a_model_that_gains_nothing_no_share_is_drawn() -> None:
     chart = of(comparison(swap(swap=unsure)))["kept-1"]
     ((_, share, ends, *_),) = chart.rows
     assert (share, ends) == ("140 %", "-")
-    assert "no share" in chart.description
+    assert "not shown as a share" in chart.description
     (demanded,) = chart.spec["layer"][0]["data"]["values"]
     assert demanded == {"at": 0.0}
 

@@ -396,7 +396,7 @@ class TestReading:
             ('{"id": "a", "rating": NaN}', r"s\.jsonl:2: NaN is not JSON"),
             ('{"id": "a", "rating": [3]}', r"s\.jsonl:2: item 'a': rating \(\[3\]\) is not a num"),
             ("[1]", r"s\.jsonl:2: \[1\] is not an object"),
-            ('{"rating": 3}', r"s\.jsonl:2: rating 3 stands beside no id"),
+            ('{"rating": 3}', r"s\.jsonl:2: rating 3 has no id"),
         ],
     )
     def test_a_bad_line_of_json_is_named(self, tmp_path: Path, line: str, message: str) -> None:

@@ -193,7 +193,7 @@ function promptsOf(cases, number, arms) {
   const made = arms.flatMap((arm) => cases.ofCluster[number][arm].slice(0, 1).map((choice) => {
     const messages = cases.rendered(choice);
     return h("div", {}, h("h4", {}, stranger(cases.arms[arm])), ...(messages === null
-      ? [h("p", { class: "note" }, cases.models[arm] === null ? "A strategy is shown no prompt." : "This prompt cannot be shown; see above why.")]
+      ? [h("p", { class: "note" }, cases.models[arm] === null ? "A strategy has no prompt." : "This prompt cannot be shown; see above why.")]
       : messages.map(([role, text]) => h("div", {}, h("p", { class: "side" }, role), h("pre", { tabindex: 0 }, stranger(text))))));
   }));
   return h("div", {}, ...made);

@@ -58,7 +58,7 @@ function opened(data, place) {
     const numbers = foundPicks(data, state);
     const rest = numbers.length - many;
     status.textContent = state.pick
-      ? (numbers.length ? "One pick alone." : `${state.pick} is not among these picks.`)
+      ? (numbers.length ? "Only one pick is shown." : `${state.pick} is not among these picks.`)
       : `${numbers.length.toLocaleString("en")} of ${data.picks.length.toLocaleString("en")} picks.`;
     list.replaceChildren(...numbers.slice(0, many).map((number) => pickOf(data, number)));
     if (rest > 0) list.append(h("button", { type: "button", click: () => { many += PAGE; show(); } }, `Show ${Math.min(rest, PAGE)} more of ${rest.toLocaleString("en")}`));
