@@ -271,7 +271,7 @@ def prompt_section(arguments: argparse.Namespace) -> None:
     """Peak of the driver while a prompt is shown clusters, at each number of rows."""
     for rows in arguments.rows:
         with tempfile.TemporaryDirectory() as folder:
-            measure("pool", folder, rows)
+            measure("pool", folder, rows, "texts alone")
             found = measure("prompt", folder, rows // 50)
             print(
                 f"select by a prompt of {rows:,} rows: driver {found['peak_mb']:.0f} MB "
@@ -284,7 +284,7 @@ def suite_section(arguments: argparse.Namespace) -> None:
     """Peak of the driver while a suite is evaluated and compared, at each number of rows."""
     for rows in arguments.rows:
         with tempfile.TemporaryDirectory() as folder:
-            measure("pool", folder, rows)
+            measure("pool", folder, rows, "texts alone")
             Path(folder, "suite.yaml").write_text(SUITE, "utf-8")
             for job in ("evaluate", "ab"):
                 found = measure("suite", folder, job)
@@ -295,8 +295,8 @@ def suite_section(arguments: argparse.Namespace) -> None:
                 )
 
 
-def pool(folder: str, rows: str) -> dict[str, Any]:
-    """A pool of ten Parquet files, and its vectors in the cache."""
+def pool(folder: str, rows: str, embedded: str = "embedded") -> dict[str, Any]:
+    """A pool of ten Parquet files, and its vectors in the cache if it is to be `embedded`."""
     import numpy as np
     import polars as pl
     from million import DIM, bunched, made_texts
@@ -315,7 +315,8 @@ def pool(folder: str, rows: str) -> dict[str, Any]:
         ids = [f"item-{number:07}" for number in numbers]
         columns = {"id": ids, "instruction": texts, "rating": [n % 5 + 1 for n in numbers]}
         pl.DataFrame(columns).write_parquet(name)
-        store.add(text_keys(texts), bunched(rng, centres, len(texts)))
+        if embedded == "embedded":
+            store.add(text_keys(texts), bunched(rng, centres, len(texts)))
     return {}
 
 

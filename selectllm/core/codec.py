@@ -117,6 +117,17 @@ def sha256_json(value: Any) -> str:
     return sha256_text(canonical_json(value))
 
 
+def sha256_pairs(pairs: Iterable[tuple[str, Any]]) -> str:
+    """`sha256_json` of the object with these pairs, which come in the order of their names."""
+    digest = hashlib.sha256(b"{")
+    between = ""
+    for name, value in pairs:
+        digest.update(f"{between}{canonical_json(name)}:{canonical_json(value)}".encode())
+        between = ","
+    digest.update(b"}")
+    return digest.hexdigest()
+
+
 def sha256_texts(texts: Iterable[str]) -> str:
     """Hex sha256 of a sequence of texts; no two sequences share their bytes.
 

@@ -85,9 +85,9 @@ def load_pool(
     `turns` says which turns of chats are shown (chats.py). Items without an id are named by a hash
     of (instruction, input); repeats get `-2`, `-3`. `skip_bad` leaves bad rows out and reports them
     in `rejected`. The pool's `notes` say what is not shown, or not shown as it was written.
-    `in_place` leaves the rows of a pool of many Parquet files in their files, unless something has
-    to be skipped: they are read when they are used (stored_items.py), best in their order. It is a
-    folder for temporary copies in another order (arranged_items.py).
+    `in_place` leaves the rows of a pool of many Parquet files in their files: they are read when
+    they are used (stored_items.py), best in their order. It is a folder for temporary copies in
+    another order (arranged_items.py).
 
     Raises PoolError, naming file, place and fix, on a file that cannot be read, a missing
     column, a bad row (without `skip_bad`) and a pool with no item; UsageError on a canonical
@@ -99,9 +99,9 @@ def load_pool(
             "Pool.from_records(...)"
         )
     path, columns = Path(path), _checked(columns)
-    if in_place is not None and not skip_bad and is_partitioned(path):
-        if (pool := _stored(path, columns, in_place)) is not None:
-            return LoadedPool(pool)
+    if in_place is not None and is_partitioned(path):
+        if (loaded := _stored(path, columns, skip_bad, in_place)) is not None:
+            return loaded
     with contextlib.closing(scan_rows(path)) as rows:
         return _loaded(path, rows, columns, skip_bad)
 
@@ -120,9 +120,7 @@ def _loaded(
         except BadRow as bad:
             if not skip_bad:
                 raise bad.at(place(path, number)) from None
-            text = json.dumps(row, ensure_ascii=False) if bad.text is None else bad.text
-            where = place(path, number) if is_partitioned(path) else None
-            rejected.append(Rejected(number, bad.reason, text, where))
+            rejected.append(_rejected(path, number, row, bad))
         except PoolError as error:
             unread = format_of(path).notes(path)
             if error.argument != "columns" or not unread:
@@ -135,7 +133,14 @@ def _loaded(
     return LoadedPool(pool, tuple(rejected))
 
 
-def _stored(path: Path, columns: Mapping[str, str], folder: Path) -> Pool | None:
+def _rejected(path: Path, number: int, row: Any, bad: BadRow) -> Rejected:
+    text = json.dumps(row, ensure_ascii=False) if bad.text is None else bad.text
+    return Rejected(number, bad.reason, text, place(path, number) if is_partitioned(path) else None)
+
+
+def _stored(
+    path: Path, columns: Mapping[str, str], skip_bad: bool, folder: Path
+) -> LoadedPool | None:
     """The pool of several Parquet files, whose rows stay there.
 
     None where an id is given twice, which `_loaded` names, and for trees of messages, whose rows do
@@ -146,26 +151,34 @@ def _stored(path: Path, columns: Mapping[str, str], folder: Path) -> Pool | None
         return None
     builder = _Builder(partial(place, path), columns, rows, unique=False)
     parts = parts_read(path)
-    hashes = array("q")
+    hashes, kept = array("q"), array("q")
+    rejected: list[Rejected] = []
 
     def names() -> Iterator[str]:
         for number, row in rows:
             try:
                 item = builder.item(number, row)
             except BadRow as bad:
-                raise bad.at(place(path, number)) from None
+                if not skip_bad:
+                    raise bad.at(place(path, number)) from None
+                rejected.append(_rejected(path, number, row, bad))
+                continue
             hashes.append(hash(item.id))
+            if skip_bad:
+                kept.append(number - 1)
             yield item.id
 
     ids = PackedIds(names())
-    if builder.layout is None:
-        raise _nothing_in(path, ())
+    if builder.layout is None or not len(ids):
+        raise _nothing_in(path, rejected)
     if repeats := _repeats(ids, np.frombuffer(hashes, dtype=np.int64)):
         if builder.layout.id is not None:
             return None
         ids = PackedIds(name + repeats.get(place, "") for place, name in enumerate(ids))
-    items = StoredItems(parts, builder.layout, ids, folder)
-    return Pool(items, sha256_texts(_identity(items)), str(path), builder.notes())
+    good = np.frombuffer(kept, dtype=np.int64) if rejected else None
+    items = StoredItems(parts, builder.layout, ids, folder, good)
+    pool = Pool(items, sha256_texts(_identity(items)), str(path), builder.notes())
+    return LoadedPool(pool, tuple(rejected))
 
 
 def _repeats(ids: PackedIds, hashes: NDArray[np.int64]) -> dict[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from selectllm.core.shown import counted
 from selectllm.core.types import Decision, Item, Question
 from selectllm.data.hub import located
 from selectllm.data.pool import load_pool
+from selectllm.data.stored_items import named
 from selectllm.evaluation.comparison.run_inputs import read_run_inputs
 from selectllm.evaluation.runs.verify import finished_decisions
 from selectllm.jobs.contents import SELECTION
@@ -103,8 +105,15 @@ def hand_over_selection(
     `columns`: as it was selected with.
     Raises UsageError where nothing was selected, or the tool cannot take an item.
     """
-    decisions = [decision for decision in selection.decisions if decision.model is not None]
-    handed = handed_items(selection.chosen, decisions, selection.pool.by_id)
+    clusters = {(choice.round, choice.cluster) for choice in selection.chosen}
+    decisions = [
+        decision
+        for decision in selection.decisions
+        if decision.model is not None and (decision.round, decision.cluster) in clusters
+    ]
+    shown = dict.fromkeys(chain.from_iterable(decision.shown for decision in decisions))
+    texts = {item.id: item for item in named(selection.pool, [*shown])}  # not of the whole pool
+    handed = handed_items(selection.chosen, decisions, texts)
     rows = out.with_name(f"{out.name}{ROWS}")
     return _written(handed, to, out, rows, session, columns)
 

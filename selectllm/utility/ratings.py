@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from array import array
 from typing import Any
 
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed, unknown
 from selectllm.core.types import Item, Pool
+from selectllm.data.packed_values import values_of
 from selectllm.utility.annotation.scale import number
 from selectllm.utility.schema import UtilityKind
 from selectllm.utility.utility import Utility
@@ -45,23 +47,33 @@ def ratings(
         raise UtilityError(
             f"utility {name}: {unknown('column', column, _numeric_columns(pool))} (numeric columns)"
         )
-    blank = [item.id for item in pool.items if _is_blank(item.row.get(column))]
+    numbers = array("d")
+    blank: list[str] = []
+    wrong: str | None = None
+    for item in pool.items:  # once: a large pool is read from its files each time
+        value = item.row.get(column)
+        rating = math.nan
+        if _is_blank(value):
+            blank.append(item.id)
+        elif (read := number(value)) is None or _fault(value, read, value_range):
+            wrong = wrong or _complaint(name, column, item, _fault(value, read, value_range))
+        else:
+            rating = read
+        numbers.append(rating)
     if blank and not partial:
         raise UtilityError(
             f"utility {name}: {column} is missing for {len(blank)} of {len(pool)} items: "
             f"{listed(blank)}. Rate them, or leave them out of the pool"
         )
-    values = {}
-    for item in pool.items:
-        if _is_blank(item.row.get(column)):
-            continue
-        rating = number(item.row.get(column))
-        fault = _fault(item.row.get(column), rating, value_range)
-        if rating is None or fault:
-            raise UtilityError(_complaint(name, column, item, fault))
-        values[item.id] = rating
+    if wrong is not None:
+        raise UtilityError(wrong)
     return Utility(
-        name=name, source="ratings", kind=kind, values=values, rater=rater, range=value_range
+        name=name,
+        source="ratings",
+        kind=kind,
+        values=values_of(pool, numbers),
+        rater=rater,
+        range=value_range,
     )
 
 

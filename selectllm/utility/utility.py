@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast, get_args
 
-from selectllm.core.codec import sha256_json
+from selectllm.core.codec import sha256_json, sha256_pairs
 from selectllm.core.errors import UtilityError
 from selectllm.core.names import listed
 from selectllm.core.types import empty
+from selectllm.data.packed_values import PackedValues
 from selectllm.utility.schema import DrawnSample, UtilityKind, UtilitySummary, ValidationSummary
 
 
@@ -58,7 +59,8 @@ class Utility:
     sample: DrawnSample | None = None
 
     def __post_init__(self) -> None:
-        check_covered(self.values, self.values, f"utility {self.name}")
+        infinite = (name for name, value in self.values.items() if not math.isfinite(value))
+        check_covered(infinite, self.values, f"utility {self.name}")
         if self.kind not in get_args(UtilityKind):
             raise UtilityError(
                 f"utility {self.name}: kind {self.kind!r}. Write {', '.join(get_args(UtilityKind))}"
@@ -71,6 +73,8 @@ class Utility:
     @cached_property
     def sha256(self) -> str:
         """Hash of ids and values, in whatever order they came; not of the names."""
+        if isinstance(self.values, PackedValues):
+            return sha256_pairs(self.values.by_name())
         return sha256_json({item_id: float(value) for item_id, value in self.values.items()})
 
     @property

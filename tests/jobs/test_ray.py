@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import psutil
 import pytest
 
@@ -141,6 +142,46 @@ def test_a_selection_is_the_same(
             session.select("pool.jsonl", budget=16, log=f"{cache}.log", **how).write("out.jsonl")
         written.append(Path("out.jsonl").read_bytes())
     assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("pool", ["pool.jsonl", "parts"])
+def test_rounds_of_annotation_are_the_same(
+    folder: Path, engine: RayEngine, server: ProviderServer, pool: str
+) -> None:
+    rows = pool_rows(80)
+    Path("parts").mkdir()
+    for start in range(0, 80, 30):
+        pl.from_dicts(rows[start : start + 30]).write_parquet(f"parts/{start:02}.parquet")
+    # Three in the pool by their ids, one by its text, and one that only counts as covered.
+    outside = [rows[9] | {"id": "elsewhere"}, rows[10] | {"id": "far", "instruction": "Sing."}]
+    write_jsonl(Path("given.jsonl"), [*rows[:3], *outside])
+    asking = ModelSpec(name="m", id="openai/m", api_base=server.base_url, transport="direct")
+    ways: list[dict[str, Any]] = [
+        {"prompt": "short@1", "model": asking},
+        {"strategy": "k-center", "given": "given.jsonl"},
+        {"prompt": "short@1", "model": asking, "given": "given.jsonl", "distinct": "0.99"},
+    ]
+    told: list[list[str]] = []
+    for one, kept in ((engine, "far"), (LocalEngine(), "here")):
+        Path(kept).mkdir()
+        heard: list[str] = []
+        with sl.Session(engine=one, cache=f"cache-{kept}", notes=heard.append) as session:
+            for number, how in enumerate([*ways, ways[-1]]):  # the last round twice
+                log = Path(kept, f"{min(number, 2)}.log")
+                how = {**how, "rounds": f"{kept}/rounds.jsonl", "log": log}
+                picked = session.select(pool, budget=12, **how)
+                picked.write(f"{kept}/{number}.jsonl")
+        told.append(
+            [note.replace(kept, "") for note in heard if "round" in note or "given" in note]
+        )
+    for name in ("rounds.jsonl", *(f"{number}.jsonl" for number in range(4))):
+        assert Path("far", name).read_bytes() == Path("here", name).read_bytes(), name
+    assert told[0] == told[1]
+    assert Path("far/2.jsonl").read_bytes() == Path("far/3.jsonl").read_bytes()
+    chosen = [row["id"] for number in range(3) for row in read_jsonl(Path(f"far/{number}.jsonl"))]
+    assert len({*chosen}) == 36
+    later = {*chosen[12:]}
+    assert not later & {rows[at]["id"] for at in (0, 1, 2, 9)}
 
 
 def test_pools_of_several_pieces_are_divided_as_here(engine: RayEngine) -> None:

@@ -21,8 +21,10 @@ import polars as pl
 import pytest
 
 from selectllm.core.errors import PoolError, RunError
+from selectllm.core.types import Pool
 from selectllm.data import stored_items
 from selectllm.data.stored_items import StoredItems
+from selectllm.jobs.handing import hand_over_selection
 from selectllm.jobs.selection import Selection
 from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectArguments
@@ -150,6 +152,40 @@ def test_a_file_that_changes_meanwhile_ends_the_command(monkeypatch: pytest.Monk
     monkeypatch.setattr(by_model, "round_tasks", changed)
     with pytest.raises(PoolError, match=r"part-122.parquet has changed since the pool was read"):
         selected("ids", "cache", **WAYS["one round"])
+
+
+def test_bad_rows_are_left_out_where_they_lie() -> None:
+    for name in ("ids", "ids.parquet"):
+        files = sorted(Path(name).iterdir()) if name == "ids" else [Path(name)]
+        for file in files:
+            frame = pl.read_parquet(file)
+            bad = pl.col("id").is_in(["item-003", "item-200"]) | pl.col("id").str.ends_with("77")
+            texts = pl.when(bad).then(pl.lit("")).otherwise(pl.col("instruction"))
+            frame.with_columns(texts.alias("instruction")).write_parquet(file)
+    found = []
+    for name in ("ids", "ids.parquet"):
+        with Session(cache=f"cache {name}") as session:
+            selection = session.select(name, skip_bad=True, **WAYS["one round"])
+        selection.write("out.jsonl")
+        rejected = [replace(one, place=None) for one in selection.rejected]
+        found.append((Path("out.jsonl").read_bytes(), rejected))
+        assert isinstance(selection.pool.items, StoredItems) == (name == "ids")
+    assert found[0] == found[1]
+    assert len(found[0][1]) >= 3
+
+
+def test_what_is_handed_over_reads_the_clusters_of_the_picks_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handed = []
+    for name in ("ids", "ids.parquet"):
+        with Session(cache=f"cache {name}") as session, monkeypatch.context() as held:
+            selection = session.select(name, **WAYS["tournament"])
+            if name == "ids":
+                held.setattr(Pool, "by_id", property(lambda pool: pytest.fail("all rows are held")))
+            hand_over_selection(selection, "label-studio", Path("out.json"), {}, session=session)
+        handed.append(Path("out.json").read_bytes())
+    assert handed[0] == handed[1]
 
 
 @pytest.mark.parametrize(("fitting", "what"), [(0, "the decisions on a large pool"), (1, "a copy")])
