@@ -74,7 +74,9 @@ def test_it_is_refused_before_anything_else_is_said(
     path = suite(**settings).read_text("utf-8")
     before, _, after = wrong.rpartition(" -> ")
     assert before in path
-    Path("suite.yaml").write_text(path.replace(before, after) if before else f"{path}\n{after}\n")
+    Path("suite.yaml").write_text(
+        path.replace(before, after) if before else f"{path}\n{after}\n", "utf-8"
+    )
     told = selectllm("eval", "suite.yaml", "-o", "run")
     assert told.code == 2
     assert "would send it to collects-keys.example" in told.err

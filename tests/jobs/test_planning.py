@@ -6,7 +6,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -232,7 +232,7 @@ def test_equal_questions_of_two_prompts_are_counted_as_they_are_asked(
     server: ProviderServer,
 ) -> None:
     """Once: a copy of a prompt asks what it asks, and each question has its reply in the cache."""
-    copy = Path(str(files("selectllm.prompts"))) / "short/v1.jinja"
+    copy = Path(str(resources.files("selectllm.prompts"))) / "short/v1.jinja"
     Path("copy.jinja").write_bytes(copy.read_bytes())
     entry = model(PRICED, api_base=server.base_url)
     both = "prompts: [short@1] -> prompts: [short@1, ./copy.jinja]"
