@@ -2,13 +2,13 @@
 
     python eval/benchmarks/faults.py [--calls 2000] [--seed 0]
 
-A local server answers in 50 ms, 32 calls at a time. Three runs of the same questions, each in a
+A local server answers in 50 ms, 32 calls at a time. Four runs of the same questions, each in a
 process of its own: without faults and, at the same time, with the usual ones (5 % of calls refused
-as busy, 4 % server errors, 1 % cut off, 0.5 % never answered); then with every kind of fault in
-turn, one question in two. A reply that counts says [2]; whatever is cut, filtered or wrong says
-[1], so that a pick of the first item is one that nobody made. Seconds are from the first decision
-to the last, after one that nobody measures. Then whole commands meet the usual faults, see
-faulty_commands.py.
+as busy, 4 % server errors, 1 % cut off, 0.5 % never answered); then with 15 % refused at random,
+who are asked to wait for 2 seconds each; then with every kind of fault in turn, one question in
+two. A reply that counts says [2]; whatever is cut, filtered or wrong says [1], so that a pick of
+the first item is one that nobody made. Seconds are from the first decision to the last, after one
+that nobody measures. Then whole commands meet the usual faults, see faulty_commands.py.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ KINDS: Mapping[str, Kind] = {
     "429": Kind([refusal("Rate limit reached.", 429)]),
     "429, three times": Kind([refusal("Rate limit reached.", 429)], times=3),
     "429 and a wait": Kind([Answer(429, error("Slow down."), {"Retry-After": "0.2"})]),
+    "429 and a longer one": Kind([Answer(429, error("Slow down."), {"Retry-After": "2"})]),
     "500, 502, 503, 529": Kind(
         [
             Answer(500, error("The server had an error.")),
@@ -122,6 +123,7 @@ USUAL = {"429": 0.05, "500, 502, 503, 529": 0.04, "cut off": 0.01, "no answer": 
 MIXES: Mapping[str, Mapping[str, float]] = {
     "none": {},
     "usual": USUAL,
+    "random": {"429 and a longer one": 0.15},
     "every": {name: 0.5 / len(KINDS) for name in KINDS},
 }
 
@@ -164,7 +166,7 @@ def hash_of(text: str) -> int:
 
 
 def main() -> None:
-    """Run the three mixes and print the tables."""
+    """Run the mixes and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
@@ -179,7 +181,8 @@ def main() -> None:
             lambda mix: measured(mix, arguments.calls, arguments.seed), list(MIXES)[:2]
         )
         runs = dict(zip(MIXES, first, strict=False))
-    runs["every"] = measured("every", arguments.calls, arguments.seed)
+    for mix in list(MIXES)[2:]:
+        runs[mix] = measured(mix, arguments.calls, arguments.seed)
     print("faults   seconds   ratio   CPU s   tries   errors of others")
     for mix, run in runs.items():
         ratio = run["seconds"] / runs["none"]["seconds"]

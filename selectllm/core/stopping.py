@@ -63,19 +63,26 @@ def stopped() -> bool:
     return stop is not None and stop.stopped
 
 
-async def rest(seconds: float) -> None:
-    """Sleep before something is sent; cancelled once the job is told to stop."""
+@contextmanager
+def unsent() -> Iterator[None]:
+    """While it lasts something waits to be sent; it is cancelled once the job is told to stop."""
     stop, task = _STOP.get(), asyncio.current_task()
     if stop is None or task is None:
-        await asyncio.sleep(seconds)
+        yield
         return
     if stop.stopped:
         raise asyncio.CancelledError
     stop.resting.add(task)
     try:
-        await asyncio.sleep(seconds)
+        yield
     finally:
         stop.resting.discard(task)
+
+
+async def rest(seconds: float) -> None:
+    """Sleep before something is sent; cancelled once the job is told to stop."""
+    with unsent():
+        await asyncio.sleep(seconds)
 
 
 async def to_the_end(work: Coroutine[Any, Any, Value]) -> Value:

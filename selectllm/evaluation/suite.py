@@ -142,10 +142,10 @@ def load_suite(path: Path) -> Suite:
     except ValidationError as error:
         problems = [_problem(content, dict(problem)) for problem in error.errors()]
         raise SuiteError(f"{path}: " + "; ".join(dict.fromkeys(problems))) from None
-    _check(path, suite)
     suite._source = path
+    check_keys(suite)  # first: whatever else is wrong can be put right meanwhile
     check_inside(suite)
-    check_keys(suite)
+    _check(path, suite)
     return suite
 
 

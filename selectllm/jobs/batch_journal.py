@@ -25,10 +25,10 @@ from selectllm.models.providers.batch_calls import BatchStatus, Sought
 class SentBatch:
     """One batch. `at`: when it was intended, Unix seconds. `model`, `endpoint`: who is asked.
 
-    `questions`: how many. `file`, `id`: the provider's names for its file and for itself, None
-    until they are known. `status`: the provider's word; `ended`: it will not change any more.
-    `others`: batches that were taken for it and were not. `failed`: keys of questions that it was
-    asked and did not answer: another batch may ask them.
+    `questions`: how many. `file`: what was uploaded, or the newest batch before it. `id`: the
+    provider's name for it. Both None until they are known. `status`: the provider's word; `ended`:
+    it will not change any more. `others`: batches that were taken for it and were not. `failed`:
+    keys of questions that it was asked and did not answer: another batch may ask them.
     """
 
     name: str
@@ -50,7 +50,7 @@ class SentBatch:
     @property
     def sought(self) -> Sought:
         """What it can be found by."""
-        return Sought(self.name, self.at, self.questions, self.file, self.others)
+        return Sought(self.name, self.questions, self.file, self.others)
 
     @property
     def words(self) -> str:

@@ -16,6 +16,7 @@ from selectllm.core.stopping import rest
 from selectllm.jobs.batch_journal import BatchJournal, SentBatch
 from selectllm.jobs.session import Session
 from selectllm.models.model import Request
+from selectllm.models.providers.batch_calls import UNLISTED
 from selectllm.models.providers.batch_service import BatchService
 from selectllm.models.wrappers.batch import reservation_in_batches
 from selectllm.models.wrappers.bill import Bill
@@ -23,8 +24,6 @@ from selectllm.models.wrappers.budget import Ledger, Reservation
 
 SETTLED = 5.0  # seconds after which a provider lists a batch that it was sent
 SENDS = 3  # tries to send one batch
-UNLISTED = (404, 405, 501)  # statuses by which a server says that it lists no batches
-
 PATIENCE = 2.0  # seconds that room in the budget is waited for
 
 Reserved = tuple[Reservation, ...]

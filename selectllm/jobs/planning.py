@@ -246,7 +246,7 @@ async def _planned(
     recall = _recall(session, run.suite)
     utility = run.headline.name if run.headline else None
     pilot = None if request.pilot is None else session.path(request.pilot)
-    measuring = await _measuring(run, recall)
+    counted_keys: set[str] = set()
     return EvaluationPlan(
         run=run,
         aim=Aim(
@@ -257,8 +257,8 @@ async def _planned(
             rating_cost=request.rating_cost,
             concurrency=session.settings.concurrency,
         ),
-        forecasts=await _forecasts(run, recall),
-        measuring=measuring,
+        forecasts=await _forecasts(run, recall, counted_keys),
+        measuring=await _measuring(run, recall, counted_keys),
         destinations=destinations(
             [(selector.prompt, selector.spec) for selector in run.selectors],
             measured_by(run.strategies, run.meter),
@@ -293,24 +293,28 @@ def open_planned(
     return replace(run, strategies=strategies)
 
 
-async def _forecasts(run: Run, recall: Recall) -> Sequence[Forecast]:
-    """What every pair will ask."""
+async def _forecasts(run: Run, recall: Recall, counted_keys: set[str]) -> Sequence[Forecast]:
+    """What every pair will ask; `counted_keys`: see forecast."""
     asked = list(tasks(run))
     return [
         await forecast(
-            selector, [task for task in asked if task.selector is selector], run.settings, recall
+            selector,
+            [task for task in asked if task.selector is selector],
+            run.settings,
+            recall,
+            counted_keys,
         )
         for selector in run.selectors
     ]
 
 
-async def _measuring(run: Run, recall: Recall) -> dict[str, Forecast]:
+async def _measuring(run: Run, recall: Recall, counted_keys: set[str]) -> dict[str, Forecast]:
     """What every strategy will ask that asks a model about the items of the clusters."""
     clusters = (c.members for c in run.clusters if len(c.members) > run.suite.picks)
     items = [run.by_id[member] for members in clusters for member in members]
     return {
         strategy.name: await measure_forecast(
-            run.meter, strategy.scorer, items, run.settings, recall
+            run.meter, strategy.scorer, items, run.settings, recall, counted_keys
         )
         for strategy in run.strategies
         if strategy.scorer is not None and strategy.calls_per_item

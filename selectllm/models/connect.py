@@ -1,7 +1,7 @@
 """From a model's settings to a model that answers: the wrappers, in the order they act.
 
     Counted > Replayed(pack) > Cached > Retrying > TruncationGuard > Limited > Budgeted >
-    LiteLLMModel, DirectModel, OwnModel or the embedded engine
+    LossGuard > LiteLLMModel or DirectModel; OwnModel or the embedded engine without LossGuard
 
 Only the innermost one talks to a provider; a reply that the pack or the cache holds never loads
 litellm.
@@ -31,6 +31,7 @@ from selectllm.models.wrappers.budget import Budgeted, Ledger
 from selectllm.models.wrappers.cache import ReplyCache
 from selectllm.models.wrappers.cached import Cached, Offline
 from selectllm.models.wrappers.counted import CallCount, Counted
+from selectllm.models.wrappers.loss_guard import LossGuard
 from selectllm.models.wrappers.pace import Paces
 from selectllm.models.wrappers.rates import Limited
 from selectllm.models.wrappers.recorded import Replayed
@@ -125,6 +126,8 @@ def connect(spec: ModelSpec, shared: Connections, write: Write | None = None) ->
 def _live(spec: ModelSpec, shared: Connections) -> Model:
     model = (shared.innermost or innermost)(spec, shared)
     way = provider_of(spec).way
+    if way == "network":
+        model = LossGuard(model)
     if way != "embedded":
         price = _costs_nothing if way == "own" else price_per_token
         model = Budgeted(model, shared.ledger, price)

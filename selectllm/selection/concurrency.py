@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from selectllm.core.errors import ProviderError, SelectLLMError
+from selectllm.core.places import Place, Places
 from selectllm.core.stopping import stopped, to_the_end
 
 FAILURES_IN_A_ROW = 8  # of one model, each after its retries: the provider is down, stop asking
@@ -20,26 +21,33 @@ async def run_all(
 ) -> None:
     """`do` every thing, `concurrency` of them at once, begun in the order of `things`.
 
+    What only waits, such as for its next try, is none of these: another is done in its place
+    (places.py).
+
     The first SelectLLMError of a `do` or of `things` ends it: what is in flight still finishes,
     then the error is raised. Cancelled, it begins nothing more and waits for what is in flight
     (stopping.py).
     """
     stop: list[SelectLLMError] = []
 
-    async def work(queue: Iterator[Thing]) -> None:
+    async def one(thing: Thing, place: Place) -> None:
         try:
-            for thing in queue:
+            with place.kept():
                 await do(thing)
-                if stop or stopped():
-                    return
         except SelectLLMError as error:
             stop.append(error)
 
     async def all_of_them() -> None:
-        queue = iter(things)
-        async with asyncio.TaskGroup() as group:  # a defect of ours in one worker stops the others
-            for _ in range(max(1, concurrency)):
-                group.create_task(work(queue))
+        places = Places(max(1, concurrency))
+        async with asyncio.TaskGroup() as group:  # a defect of ours in one of them stops the others
+            try:
+                for thing in things:
+                    place = await places.taken()
+                    if stop or stopped():
+                        return
+                    group.create_task(one(thing, place))
+            except SelectLLMError as error:
+                stop.append(error)
 
     await to_the_end(all_of_them())
     if stop:

@@ -57,6 +57,31 @@ def test_the_key_of_a_provider_goes_to_no_other_host(
     assert load_suite(path).specs()[0].api_key_env == variable
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "budget: {name: spent, limit: 0}",
+        "picks: 2 -> picks: 9",
+        "pool: pool.jsonl -> pool: /etc/passwd",
+        "gate: {utility: nosuch}",
+    ],
+)
+def test_it_is_refused_before_anything_else_is_said(
+    wrong: str, monkeypatch: pytest.MonkeyPatch, selectllm: Command
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    settings = {"api_key_env": "OPENAI_API_KEY", "api_base": "https://collects-keys.example/v1"}
+    path = suite(**settings).read_text("utf-8")
+    before, _, after = wrong.rpartition(" -> ")
+    assert before in path
+    Path("suite.yaml").write_text(
+        path.replace(before, after) if before else f"{path}\n{after}\n", "utf-8"
+    )
+    told = selectllm("eval", "suite.yaml", "-o", "run")
+    assert told.code == 2
+    assert "would send it to collects-keys.example" in told.err
+
+
 @pytest.mark.parametrize(("model", "variable", "url"), USUAL)
 def test_what_is_usual_needs_no_allowance(
     model: str, variable: str | None, url: str | None

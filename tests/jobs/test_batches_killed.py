@@ -122,17 +122,20 @@ script()
 """
 
 
-@pytest.mark.parametrize("hours", [-5, 5])
-def test_a_batch_is_found_again_by_the_clock_of_the_provider(
-    selectllm: Command, batches: BatchServer, hours: int
+@pytest.mark.parametrize("hours", [(-5, -5), (5, 5), (-5, 5), (5, -5), (0, 0.5), (0.5, 0)])
+def test_a_batch_is_found_again_whatever_the_clock_says(
+    selectllm: Command, batches: BatchServer, hours: tuple[float, float]
 ) -> None:
-    """Of Anthropic, which lists batches by time alone; this machine's clock is hours off."""
+    """Of Anthropic, whose batches carry no name; this machine's clock is hours off, or set anew."""
     suite = suite_of(batches, CLAUDE, **FREE)
-    words = ("-c", CLOCK_OFF.format(hours=hours), "eval", suite, "-o", "run", "--batch")
+    before, after = (
+        ("-c", CLOCK_OFF.format(hours=each), "eval", suite, "-o", "run", "--batch")
+        for each in hours
+    )
     killer = Killer("create")
     batches.after = killer
-    assert killer.started(*words).wait() == -signal.SIGKILL
-    again = fork(*words, loads=LOADS)
+    assert killer.started(*before).wait() == -signal.SIGKILL
+    again = fork(*after, loads=LOADS)
     assert again.wait() == 0, again.err
     assert set(batches.asked.values()) == {1}
 

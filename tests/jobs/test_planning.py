@@ -6,6 +6,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -225,6 +226,22 @@ def test_a_decision_whose_second_reply_is_missing_is_still_to_be_asked(
     pair = planned(write_suite(RATED, entry, "reask: 2"))["pairs"][0]
     assert (pair["known"], pair["calls"], pair["calls_most"]) == (0, 8, 16)
     assert server.count == asked
+
+
+def test_equal_questions_of_two_prompts_are_counted_as_they_are_asked(
+    server: ProviderServer,
+) -> None:
+    """Once: a copy of a prompt asks what it asks, and each question has its reply in the cache."""
+    copy = Path(str(resources.files("selectllm.prompts"))) / "short/v1.jinja"
+    Path("copy.jinja").write_bytes(copy.read_bytes())
+    entry = model(PRICED, api_base=server.base_url)
+    both = "prompts: [short@1] -> prompts: [short@1, ./copy.jinja]"
+    suite = write_suite(both, RATED, entry, "orders: 2")
+    ahead = planned(suite)
+    assert [pair["calls"] for pair in ahead["pairs"]] == [16, 0]
+    assert ahead["total"]["calls"] == 16
+    evaluated(suite)
+    assert server.count == 16
 
 
 def test_scripted_models_are_asked_anew_and_cost_nothing() -> None:

@@ -6,7 +6,7 @@ cached replies alone. What it has no reply to will have to be asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -101,15 +101,23 @@ class Remembered:
 
 
 async def forecast(
-    selector: Selector, tasks: Iterable[Task], settings: AskSettings, recall: Recall
+    selector: Selector,
+    tasks: Iterable[Task],
+    settings: AskSettings,
+    recall: Recall,
+    counted_keys: set[str] | None = None,
 ) -> Forecast:
-    """What the `tasks` of `selector` will ask. A scripted model is asked everything, always."""
+    """What the `tasks` of `selector` will ask. A scripted model is asked everything, always.
+
+    `counted_keys`: of requests that other forecasts count, to which those of this one are added:
+    equal questions are asked once, whatever prompt, order or strategy they come from.
+    """
     spec = selector.spec
     scripted = provider_of(spec).way == "scripted"
     recalled: Recall = (lambda key: None) if scripted else recall
     known: list[Decision] = []
-    once = selector.prompt.form.shows == "item" and not scripted
-    missing: dict[object, Missing] = {}
+    keys = set[str]() if counted_keys is None else counted_keys
+    missing: list[Missing] = []
     perhaps: list[Missing] = []
     too_long, per_decision = 0, 1
     tasks = list(tasks)
@@ -117,9 +125,9 @@ async def forecast(
         asked = await _asked(task, settings, recalled)
         if not task.ballots:
             per_decision = max(per_decision, len(asked.decisions))
-        perhaps += asked.perhaps
-        for lacking in asked.missing:  # items are asked about once, in however many orders
-            missing[lacking[0].key if once else len(missing)] = lacking
+        new = asked.missing if scripted else [*_new(asked.missing, keys)]
+        missing += [*new, *new[-1:] * asked.more]
+        perhaps += asked.perhaps if scripted else _new(asked.perhaps, keys)
         if asked.missing:
             continue
         if any(decision.attempts for decision in asked.decisions):
@@ -146,7 +154,7 @@ async def forecast(
         decisions=len(tasks),
         known=tuple(known),
         too_long=too_long,
-        unasked=unasked(missing.values()),
+        unasked=unasked(missing),
         tokens_by=tokens_by,
         perhaps=unasked(perhaps),
         per_decision=per_decision,
@@ -158,19 +166,21 @@ class _Asked:
     """What the questions of one decision come to from memory.
 
     `decisions`: on all of them, an answer that is lacking `supposed`. `missing`: what has no reply;
-    `perhaps`: what has none either and is asked only if ballots that are missing disagree.
+    `more`: calls like the last of them that may follow, at most. `perhaps`: what has no reply
+    either and is asked only if ballots that are missing disagree.
     """
 
     decisions: list[Decision]
     missing: list[Missing]
     perhaps: list[Missing]
+    more: int = 0
 
 
 async def _asked(task: Task, settings: AskSettings, recall: Recall) -> _Asked:
     """Every question that a decision takes.
 
     What comes next may depend on answers: supposed ones tell how many questions there are, and
-    about how long they are; a tournament may take a few more, which count as its last. Of a vote's
+    about how long they are; a tournament may take a few `more`. Of a vote's
     ballots all is known without.
     """
     asked = _Asked([], [], [])
@@ -188,8 +198,16 @@ async def _asked(task: Task, settings: AskSettings, recall: Recall) -> _Asked:
             return asked
     if asked.missing:
         most = calls_at(task.selector, len(task.shown), task.k)
-        asked.missing.extend(asked.missing[-1:] * (most - len(asked.decisions)))
+        return replace(asked, more=most - len(asked.decisions))
     return asked
+
+
+def _new(lacking: Iterable[Missing], keys: set[str]) -> Iterator[Missing]:
+    """Those whose request is none of `keys`, to which it is added."""
+    for request, answered in lacking:
+        if request.key not in keys:
+            keys.add(request.key)
+            yield request, answered
 
 
 async def _recalled(question: Task, settings: AskSettings, recall: Recall) -> Decision | Missing:

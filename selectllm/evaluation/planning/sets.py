@@ -171,15 +171,20 @@ async def _strategy(
 
 
 async def measure_forecast(
-    meter: Meter, scorer: ItemScorer, items: Sequence[Item], ask: AskSettings, recall: Recall
+    meter: Meter,
+    scorer: ItemScorer,
+    items: Sequence[Item],
+    ask: AskSettings,
+    recall: Recall,
+    counted_keys: set[str] | None = None,
 ) -> Forecast:
-    """What measuring `items` will ask, by a scorer that asks a model.
+    """What measuring `items` will ask, by a scorer that asks a model; `counted_keys`: see forecast.
 
     Replies that are no decisions mostly take all the tokens that they may.
     """
     ahead = scorer.ahead(items, meter)
     if ahead.selector is not None:
-        return await forecast(ahead.selector, ahead.tasks, ask, recall)
+        return await forecast(ahead.selector, ahead.tasks, ask, recall, counted_keys)
     lacking = [recall(each.key) is None for each in ahead.requests]
     unasked = tuple(
         Unasked(estimate_tokens(each.messages), each.max_tokens, each.max_tokens, left=1)

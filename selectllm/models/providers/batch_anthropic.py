@@ -1,30 +1,27 @@
 """Anthropic's Message Batches: one POST with all questions, and a file of results.
 
 A batch carries no name of ours. One that was sent by a process which did not live to note it is
-found again by when it was created and how many questions it holds; whether it was ours its results
+found again among those made since, by how many questions it holds; whether it was ours its results
 tell, whose `custom_id` are the keys of requests.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from selectllm.core.errors import ProviderError
 from selectllm.models.model import ModelSpec, Request
 from selectllm.models.providers.answers import Answered
-from selectllm.models.providers.batch_calls import PAGES, BatchCalls, BatchStatus, Sought
+from selectllm.models.providers.batch_calls import PAGES, UNLISTED, BatchCalls, BatchStatus, Sought
 from selectllm.models.providers.batch_lines import BatchAnswers, Outcome, read_answers
 from selectllm.models.providers.body import Heard, at, json_of, text_of, thinks
 from selectllm.models.providers.endpoint import api_key, base_url
 from selectllm.models.providers.failures import Fault, refused
 from selectllm.models.providers.litellm import LiteLLMModel
 from selectllm.models.providers.usage import Usage, usage_of
-from selectllm.models.providers.waits import provider_now
 from selectllm.models.providers.wordings import finish_word
 
 _ROOT = "https://api.anthropic.com"
@@ -44,7 +41,6 @@ _STATUSES = {
     "overloaded_error": 529,
 }
 """The HTTP status that goes with each of Anthropic's kinds of errors."""
-_CLOCKS = 600.0  # seconds by which a clock may be put right between sending and looking
 
 
 class AnthropicBatches:
@@ -77,8 +73,17 @@ class AnthropicBatches:
         return head[:-1].encode() + b', "params": ' + written.body + b"}"
 
     async def upload(self, name: str, lines: Sequence[bytes]) -> str | None:
-        """There is nothing to upload first."""
-        return None
+        """There is nothing to upload first; the newest batch there is, "" if there is none.
+
+        None where the server lists no batches.
+        """
+        try:
+            newest = at(await self._calls.data("GET", f"{_BATCHES}?limit=1"), "data")
+        except ProviderError as error:
+            if error.status in UNLISTED:
+                return None
+            raise
+        return self._calls.id_of(newest[0], "batch") if newest else ""
 
     async def create(self, name: str, file: str | None, lines: Sequence[bytes]) -> str:
         """Have the questions answered, within 24 hours."""
@@ -88,23 +93,22 @@ class AnthropicBatches:
         return self._calls.id_of(json_of(heard.content), "batch")
 
     async def find(self, sought: Sought) -> str | None:
-        """The newest batch of that time with so many questions, but for those that it is not.
+        """The newest batch with so many questions that is none of `others`.
 
-        The time is that of the provider's clock, as its answer has it: this machine's may be hours
-        off, and a batch that is not found would be paid for twice.
+        It is one that was made since, by the order of the list: clocks are set anew, and a batch
+        that is not found would be paid for twice.
         """
         after = ""
         for _ in range(PAGES):
-            heard = await self._calls.call("GET", f"{_BATCHES}?limit=100{after}")
-            data, now = json_of(heard.content), provider_now(heard.headers)
-            begun = sought.at + now - time.time()
+            data = await self._calls.data("GET", f"{_BATCHES}?limit=100{after}")
             rows = at(data, "data")
-            rows = rows if isinstance(rows, list) else []
-            for row in rows:
-                if at(row, "id") not in sought.others and _fits(row, sought.count, begun, now):
+            for row in rows if isinstance(rows, list) else []:
+                batch, count = at(row, "id"), sum(_counts(row).values())
+                if batch == sought.file:
+                    return None
+                if count == sought.count and batch not in sought.others:
                     return self._calls.id_of(row, "batch")
-            old = rows and _created(rows[-1]) < begun - _CLOCKS
-            if old or not (rows and at(data, "has_more")):
+            if not (rows and at(data, "has_more")):
                 return None
             after = f"&after_id={quote(str(at(rows[-1], 'id')))}"
         return None
@@ -156,19 +160,6 @@ def anthropic_outcome(row: Any) -> Outcome | None:
     if kind in ("canceled", "expired"):
         return Fault("busy", f"the batch was {kind} before this question was answered")
     return None
-
-
-def _fits(row: Any, count: int, begun: float, now: float) -> bool:
-    """Whether a batch may be the one of `count` questions; the times are the provider's."""
-    recent = begun - _CLOCKS <= _created(row) <= max(now, begun) + _CLOCKS
-    return recent and sum(_counts(row).values()) == count
-
-
-def _created(row: Any) -> float:
-    """When a batch was created, as Unix seconds; 0 if the row does not say."""
-    with contextlib.suppress(TypeError, ValueError):
-        return datetime.fromisoformat(str(at(row, "created_at"))).timestamp()
-    return 0.0
 
 
 def _counts(row: Any) -> dict[str, int]:

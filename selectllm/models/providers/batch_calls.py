@@ -19,6 +19,7 @@ from selectllm.models.providers.failures import Fault, refused, told
 
 TRIES = 6  # of a call that may be made again
 BYTES_PER_SECOND = 100_000  # that a slow connection moves at least
+UNLISTED = (404, 405, 501)  # statuses by which a server says that it has no such list
 PAGES = 10  # of a list of batches that are looked through
 NONE: Mapping[str, str] = empty()
 
@@ -43,14 +44,12 @@ class BatchStatus:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What is known of a batch that may have been sent: when it was begun and what it holds.
+    """What is known of a batch that may have been sent.
 
-    `file`: the id of its uploaded file, None if that is not known. `others`: batches that it is
-    not.
+    `file`: what `upload` gave; None if that is not known. `others`: batches that it is not.
     """
 
     name: str
-    at: float
     count: int
     file: str | None = None
     others: Collection[str] = ()
@@ -121,7 +120,7 @@ class BatchCalls:
         if isinstance(outcome, Fault):
             return self.failed(outcome)
         error = self.failed(refused(outcome))
-        if outcome.status_code in (404, 405, 501):
+        if outcome.status_code in UNLISTED:
             what = "knows no such batch or file" if method == "GET" else "takes no batches"
             return error.reworded(
                 f"{self._spec.name} ({self._root}): the server {what} (HTTP "

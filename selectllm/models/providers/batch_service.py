@@ -32,7 +32,10 @@ class BatchService(Protocol):
         ...
 
     async def upload(self, name: str, lines: Sequence[bytes]) -> str | None:
-        """Bring the questions there, which asks nothing yet; the file's id, None without one."""
+        """Bring the questions there, which asks nothing yet.
+
+        What `find` needs: the file's id, or the newest batch so far; None if it is not known.
+        """
         ...
 
     async def create(self, name: str, file: str | None, lines: Sequence[bytes]) -> str:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import diskcache
 
@@ -24,13 +24,14 @@ from selectllm.core.errors import CacheDamaged, CacheError
 from selectllm.core.types import Reply
 from selectllm.models.model import Request
 from selectllm.models.wrappers.asked import FORMAT, Fingerprint, NewerFormat, asked_text, read_asked
-from selectllm.models.wrappers.database_lock import locked_by
+from selectllm.models.wrappers.database_lock import LOOKS, in_its_turn, is_busy, locked_by
 from selectllm.models.wrappers.held import Held
 from selectllm.models.wrappers.network_place import check_local
 from selectllm.models.wrappers.reply_json import cache_row, checked_reply
 from selectllm.models.wrappers.reply_rows import Together, read_text, read_texts, write_text
 from selectllm.models.wrappers.row_sets import each_tag, remove_rows, set_tag
 
+Value = TypeVar("Value")
 Added = Literal["new", "known", "different"]
 UNBOUNDED = 1 << 62  # bytes; with no eviction this only keeps diskcache from culling
 
@@ -115,11 +116,8 @@ REASONS = {
 
 def unusable(folder: Path, error: BaseException) -> CacheError:
     """Our error for what diskcache or sqlite raised about the cache in `folder`."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if isinstance(error, diskcache.Timeout):
-        code = sqlite3.SQLITE_BUSY
-    reason = REASONS.get(code)
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    reason = REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    if is_busy(error):
         reason = locked_by(folder / diskcache.core.DBNAME)
     if reason is None and isinstance(error, OSError):
         reason = f"{error.strerror or error}. Check the folder, its permissions and the space left"
@@ -153,6 +151,7 @@ class ReplyCache:
             os.chmod(folder, 0o700)
             self._store = diskcache.Cache(
                 str(folder),
+                timeout=LOOKS,
                 disk=JSONOnlyDisk,
                 eviction_policy="none",
                 size_limit=UNBOUNDED,
@@ -196,9 +195,7 @@ class ReplyCache:
     def put(self, request: Request, reply: Reply) -> None:
         """Keep `reply` under the request's key, with what `cache ls` shows of it."""
         row, tag = cache_row(request.model.id, time.time(), reply), asked_text(request)
-        with self._edge():
-            if not write_text(self._store, request.key, canonical_json(row), tag):
-                self._store.set(request.key, row, tag=tag)
+        self._in_its_turn(lambda: self._set(request.key, row, tag))
 
     def keep(self, request: Request, reply: Reply) -> None:
         """`put` what was paid for; what the disk does not take is known to this process alone.
@@ -301,8 +298,7 @@ class ReplyCache:
 
     def remove(self, keys: Sequence[str]) -> int:
         """Remove the replies under `keys`, of whose bytes the files keep nothing; how many."""
-        with self._edge():
-            return remove_rows(self._store, keys)
+        return self._in_its_turn(lambda: remove_rows(self._store, keys))
 
     def add(self, rows: Sequence[tuple[str, dict[str, Any], str | None]]) -> list[Added]:
         """Keep the rows (key, `cache_row`, sealed `Fingerprint`) whose keys are new, all or none.
@@ -310,12 +306,14 @@ class ReplyCache:
         What became of each: `new`; `known`, the same reply was kept already; or `different`,
         another one was, which stays.
         """
+        return self._in_its_turn(lambda: self._added(rows))
+
+    def _added(self, rows: Sequence[tuple[str, dict[str, Any], str | None]]) -> list[Added]:
         added: list[Added] = []
-        with self._edge(), self._store.transact():
+        with self._store.transact():
             for key, row, tag in rows:
                 if (kept := self._kept(key)) is None:
-                    if not write_text(self._store, key, canonical_json(row), tag):
-                        self._store.set(key, row, tag=tag)
+                    self._set(key, row, tag)
                     added.append("new")
                     continue
                 added.append("known" if kept[0]["reply"] == row["reply"] else "different")
@@ -323,10 +321,18 @@ class ReplyCache:
                     set_tag(self._store, key, tag)
         return added
 
+    def _set(self, key: str, row: dict[str, Any], tag: str | None) -> None:
+        if not write_text(self._store, key, canonical_json(row), tag):
+            self._store.set(key, row, tag=tag)
+
+    def _in_its_turn(self, write: Callable[[], Value]) -> Value:
+        """See database_lock.py."""
+        with self._edge():
+            return in_its_turn(self.folder / diskcache.core.DBNAME, write)
+
     def clear(self) -> int:
         """Remove every reply; returns how many there were."""
-        with self._edge():
-            return int(self._store.clear())
+        return int(self._in_its_turn(self._store.clear))
 
     def close(self) -> None:
         """Close the database of this process."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from selectllm.core.errors import ProviderError, SelectLLMError
+from selectllm.core.places import without_place
 from selectllm.core.stopping import rest
 from selectllm.core.types import Attempt, Reply
 from selectllm.models.model import Model, Request, expect
@@ -24,9 +25,9 @@ class RetryPolicy:
     """How often and how patiently a call is tried; all waits in seconds.
 
     The wait before try n + 1 is drawn from [w/2, w] with w = `first_wait` * 2^(n-1), at most
-    `longest_wait`. A provider that says how long to wait is obeyed, plus a draw of up to
-    `first_wait` so that callers do not return in step; one that asks for more than
-    `longest_retry_after` is not waited for.
+    `longest_wait`; before the second try, w is no longer than answers usually take. A provider that
+    says how long to wait is obeyed, plus a draw of up to `first_wait` so that callers do not return
+    in step; one that asks for more than `longest_retry_after` is not waited for.
 
     Most failures are tried `attempts` times. An endpoint that is asked too fast (429, 503, 529) is
     no failure but a slow one: the call goes on until it has waited for `patience` and was refused
@@ -40,14 +41,16 @@ class RetryPolicy:
     patience: float = 120.0
     busy_attempts: int = 12
 
-    def wait(self, error: ProviderError, tries: int, crowded: bool) -> float:
+    def wait(self, error: ProviderError, tries: int, usual: float, crowded: bool) -> float:
         """Seconds to wait after try number `tries`, which failed with `error`.
 
-        `crowded`: the pace of the endpoint holds everybody back, and this call need not as well.
+        `usual`: seconds that an answer takes. `crowded`: the pace of the endpoint holds everybody
+        back, and this call need not as well.
         """
         wait = self.first_wait
         if not crowded:
-            wait = min(self.longest_wait, wait * 2.0 ** (tries - 1))
+            longest = usual if tries == 1 else self.longest_wait
+            wait = min(longest, wait * 2.0 ** (tries - 1))
         drawn = random.uniform(wait / 2, wait)
         if error.retry_after is None:
             return drawn
@@ -92,7 +95,8 @@ class Retrying:
                 return outcome
             if isinstance(outcome, SelectLLMError):
                 raise outcome
-            await rest(outcome)
+            async with without_place():
+                await rest(outcome)
 
     async def close(self) -> None:
         """Close the inner model."""
@@ -112,32 +116,35 @@ class _Call:
 
     async def once(self, inner: Model) -> Reply | SelectLLMError | float:
         """What came of one try: the reply, an error to end with, or seconds to wait."""
-        await self._pace.turn()
+        meanwhile = await self._pace.turn()
         sent = self._clock()
         waited = sent - self._ready if sent - self._ready >= UNNOTICED else None
         try:
             reply = await inner.complete(self._request)
         except ProviderError as error:
             self._failed.append(_attempt(self._request, error, self._clock() - sent, waited))
-            return self._after(error)
+            return self._after(error, meanwhile)
         except SelectLLMError as error:
             error.attempts = tuple(self._failed)
             return error
-        self._pace.answered()
+        self._pace.answered(meanwhile, self._clock() - sent)
         if waited is not None or self._failed:
             return replace(reply, waited=waited, failed=tuple(self._failed))
         return reply
 
-    def _after(self, error: ProviderError) -> ProviderError | float:
-        """The seconds to wait after a failed try, or the error if that is the end."""
+    def _after(self, error: ProviderError, meanwhile: bool) -> ProviderError | float:
+        """The seconds to wait after a failed try, or the error if that is the end.
+
+        `meanwhile`: whether it was sent while others were asked to wait.
+        """
         if error.status in PACED and error.retryable:
-            self._pace.refused(error.retry_after)
+            self._pace.refused(meanwhile, error.retry_after)
             self._refused = min(self._refused, self._clock())
         elif error.status is not None:
-            self._pace.answered()
+            self._pace.answered(meanwhile)
         tries = len(self._failed)
         crowded = self._pace.crowded and error.status in PACED
-        wait = self._policy.wait(error, tries, crowded)
+        wait = self._policy.wait(error, tries, self._pace.usual, crowded)
         too_long = (error.retry_after or 0.0) > self._policy.longest_retry_after
         if error.retryable and not too_long and not self._over(error, wait):
             self._ready = self._clock()

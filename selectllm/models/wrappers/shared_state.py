@@ -16,10 +16,9 @@ from pathlib import Path
 
 from selectllm.core.errors import CacheError
 from selectllm.models.wrappers.byte_lock import release, take
-from selectllm.models.wrappers.database_lock import locked_by
+from selectllm.models.wrappers.database_lock import LOOKS, in_its_turn, is_busy, locked_by
 from selectllm.models.wrappers.network_place import check_local
 
-WAITS = 30.0  # seconds for a transaction of another process, which take milliseconds
 POLL = 0.01  # seconds between looks at who makes the file
 _SETTING_UP = 1 << 41  # the byte of who makes the file, above the numbers of processes
 _TABLES = """\
@@ -57,7 +56,7 @@ class SharedState:
         """Within it nobody else reads or writes. It counts unless it ends with an exception."""
         with self._guard, self._edge():
             connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
+            in_its_turn(self.file, lambda: connection.execute("BEGIN IMMEDIATE"))
             try:
                 yield connection
             except BaseException:
@@ -98,7 +97,7 @@ class SharedState:
             check_local(self.file.parent)
             self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             connection = sqlite3.connect(
-                self.file, timeout=WAITS, isolation_level=None, check_same_thread=False
+                self.file, timeout=LOOKS, isolation_level=None, check_same_thread=False
             )
             self._opened.append(connection)
             os.chmod(self.file, 0o600)
@@ -117,7 +116,7 @@ class SharedState:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            if is_busy(error):
                 raise CacheError(
                     f"{self.file}: the budgets and rates that this workspace shares cannot be "
                     f"kept, because {locked_by(self.file)}",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from selectllm.core.errors import SelectLLMError
+from selectllm.core.places import without_place
 from selectllm.core.stopping import rest
 from selectllm.models.wrappers.byte_lock import release, take
 from selectllm.models.wrappers.held import Held
@@ -70,7 +71,8 @@ async def single_flight(
         assert flight.landed is not None
         try:
             # shield: a waiter that is cancelled must not cancel the flight of the others
-            await asyncio.shield(asyncio.wrap_future(flight.landed))
+            async with without_place():
+                await asyncio.shield(asyncio.wrap_future(flight.landed))
         except SelectLLMError as error:
             own = copy.copy(error)
             own.attempts = ()  # they are the leader's: who waited has sent nothing
@@ -107,9 +109,12 @@ async def _lead(
 async def _taken(lock_file: Path, key: str, held: Held) -> int:
     """Wait until no other process works for `key`; the offset to release afterwards."""
     offset = int(key[:15], 16)
+    if take(lock_file, offset):
+        return offset
     wait, waiting = FIRST_POLL, held.waiting()
-    while not take(lock_file, offset):
-        waiting.goes_on(lock_file, lambda: [offset])
-        await rest(wait)
-        wait = min(wait * 2, LAST_POLL)
+    async with without_place():
+        while not take(lock_file, offset):
+            waiting.goes_on(lock_file, lambda: [offset])
+            await rest(wait)
+            wait = min(wait * 2, LAST_POLL)
     return offset

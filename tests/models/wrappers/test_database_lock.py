@@ -17,6 +17,7 @@ import pytest
 
 from selectllm.core.errors import CacheError
 from selectllm.models.wrappers.cache import ReplyCache, unusable
+from selectllm.models.wrappers.database_lock import TIMES, in_its_turn
 from selectllm.models.wrappers.held import is_stopped
 from selectllm.models.wrappers.shared_state import SharedState
 
@@ -51,7 +52,7 @@ def stop(process: int) -> None:
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedState]:
     """Budgets and rates for which a process waits a moment."""
-    monkeypatch.setattr("selectllm.models.wrappers.shared_state.WAITS", 0.05)
+    monkeypatch.setattr("selectllm.models.wrappers.shared_state.LOOKS", 0.05)
     state = SharedState(tmp_path)
     with state.transaction() as rows:
         rows.execute("SELECT 1")
@@ -80,6 +81,36 @@ def test_budgets_that_a_running_process_holds_name_it(state: SharedState) -> Non
     ):
         pass
     assert f"process {process} is writing to it" in str(told.value)
+
+
+class Late:
+    """What finds the database locked `times` times."""
+
+    def __init__(self, times: int) -> None:
+        self.times, self.tried = times, 0
+
+    def __call__(self) -> str:
+        self.tried += 1
+        if self.tried <= self.times:
+            raise diskcache.Timeout
+        return "written"
+
+
+def test_a_process_that_is_writing_is_waited_for_several_times(state: SharedState) -> None:
+    with writer(state.file):
+        late = Late(TIMES - 1)
+        assert in_its_turn(state.file, late) == "written"
+        with pytest.raises(diskcache.Timeout):
+            in_its_turn(state.file, Late(TIMES))
+
+
+def test_a_process_that_was_stopped_is_waited_for_once(state: SharedState) -> None:
+    with writer(state.file) as process:
+        stop(process)
+        late = Late(1)
+        with pytest.raises(diskcache.Timeout):
+            in_its_turn(state.file, late)
+    assert late.tried == 1
 
 
 @pytest.mark.parametrize("error", [diskcache.Timeout(), sqlite3.OperationalError("locked")])

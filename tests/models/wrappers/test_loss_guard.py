@@ -1,0 +1,124 @@
+"""A call that got lost is given up once others have overtaken it by far, and asked again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from selectllm.core.errors import ProviderError
+from selectllm.core.types import Message, Question, Reply
+from selectllm.models.model import ModelSpec, Price, Request
+from selectllm.models.wrappers.budget import Budgeted, Ledger
+from selectllm.models.wrappers.loss_guard import LATEST, OVERTAKEN, SLOWER, LossGuard
+from selectllm.models.wrappers.retry import Retrying
+from selectllm.selection.concurrency import run_all
+from tests.support.virtual_time import now, run
+
+TIMEOUT = 120.0
+
+
+def request(number: int) -> Request:
+    return Request(
+        model=ModelSpec(name="m", id="openai/m"),
+        messages=(Message(role="user", content=f"Question {number}"),),
+        question=Question(shown=(), labels=(), k=0, reply="indices"),
+        max_tokens=100,
+    )
+
+
+class Slow:
+    """A model that takes a second for each reply, but for those of `seconds`."""
+
+    def __init__(self, **seconds: float) -> None:
+        self.seconds = {request(int(name[1:])).key: each for name, each in seconds.items()}
+        self.asked: list[str] = []
+
+    async def complete(self, request: Request) -> Reply:
+        self.asked.append(request.key)
+        seconds = self.seconds.get(request.key, 1.0)
+        await asyncio.sleep(min(seconds, TIMEOUT))
+        if seconds > TIMEOUT:
+            raise ProviderError("no reply.", retryable=True, kind="timeout")
+        return Reply("[1]", tokens_in=1, tokens_out=1, cost_usd=0.0)
+
+    async def close(self) -> None: ...
+
+
+async def ask(model: LossGuard | Retrying, count: int, concurrency: int = 4) -> float:
+    """Seconds until all were answered."""
+
+    async def one(number: int) -> None:
+        await model.complete(request(number))
+
+    await run_all(range(count), one, concurrency)
+    return now()
+
+
+def test_a_lost_call_is_asked_again_long_before_its_time_out() -> None:
+    class Once(Slow):
+        async def complete(self, request: Request) -> Reply:
+            try:
+                return await super().complete(request)
+            finally:
+                self.seconds.pop(request.key, None)
+
+    model = Once(n200=999.0)
+    seconds = run(ask(Retrying(LossGuard(model)), 400))
+    assert model.asked.count(request(200).key) == 2
+    assert seconds < 110
+
+
+def test_a_reply_that_takes_long_is_paid_twice_at_most_and_comes() -> None:
+    model = Slow(n200=30.0)
+    run(ask(Retrying(LossGuard(model)), 400))
+    assert model.asked.count(request(200).key) == 2
+    assert len(model.asked) == 401
+
+
+@pytest.mark.parametrize(
+    ("number", "count", "concurrency", "why"),
+    [
+        (50, 90, 4, "too few replies to compare with"),
+        (200, 201 + OVERTAKEN // 2, 4, "too few that were asked later and are answered"),
+        (200, 400, 1, "none that was asked later"),
+    ],
+)
+def test_nothing_is_lost_that_was_not_overtaken(
+    number: int, count: int, concurrency: int, why: str
+) -> None:
+    model = Slow(**{f"n{number}": 60.0})
+    run(ask(LossGuard(model), count, concurrency))
+    assert len(model.asked) == count, why
+
+
+def test_a_server_that_slows_down_for_all_loses_none() -> None:
+    class Slowing(Slow):
+        async def complete(self, request: Request) -> Reply:
+            self.asked.append(request.key)
+            await asyncio.sleep(1.0 if len(self.asked) < LATEST + 50 else 50.0)
+            return Reply("[1]")
+
+    model = Slowing()
+    run(ask(LossGuard(model), 400, 32))
+    assert len(model.asked) == 400
+
+
+def test_its_error_says_what_was_seen_and_its_cost_is_assumed() -> None:
+    ledger = Ledger()
+    model = Slow(n200=999.0)
+    guarded = Budgeted(LossGuard(model), ledger, lambda spec: Price(1e4, 1e4))
+    errors: list[ProviderError] = []
+
+    async def one(number: int) -> None:
+        try:
+            await guarded.complete(request(number))
+        except ProviderError as error:
+            errors.append(error)
+
+    run(run_all(range(400), one, 4))
+    (error,) = errors
+    assert (error.kind, error.retryable) == ("timeout", True)
+    assert str(error).startswith(f"m: no reply came in {SLOWER:.1f} s, while ")
+    assert ledger.assumed_calls == 1
+    assert ledger.assumed > 0
