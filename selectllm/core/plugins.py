@@ -116,7 +116,7 @@ def load(port: Port[T], reference: str, *folders: Path | None) -> Plugin[T]:
         raise port.error(f"{cannot} ({lacks}). {hint}") from None
     if not port.is_one(one):
         raise port.error(
-            f"{port.what} {reference!r} is not a {port.kind} but {type(one).__name__}. See "
+            f"{port.what} {reference!r} is not a {port.kind} but a {type(one).__name__}. See "
             f"{port.contract}"
         )
     if (hear := _HEAR.get()) is not None:

@@ -51,7 +51,7 @@ def test_the_command_prints_what_the_job_gives(
     assert outcome.json == json.loads(json.dumps(planned.results.to_json()))
     shown = " ".join(selectllm("plan", suite, *options).out.split())
     assert f"plan for {outcome.json['for']}. Nothing was sent" in shown
-    assert "take for granted" in shown
+    assert "These figures assume" in shown
 
 
 def test_the_plan_of_sets_is_that_of_the_job(selectllm: Command, pool_file: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_format_for_verdicts_is_refused_where_there_are_none(
 ) -> None:
     done = selectllm("sets", suite, "--report", "junit=a.xml")
     assert done.code == 2
-    assert "write terminal, markdown, html, json" in done.err
+    assert "one of: terminal, markdown, html, json" in done.err
 
 
 def test_a_report_of_sets_is_told_from_their_folder(selectllm: Command, pool_file: Path) -> None:

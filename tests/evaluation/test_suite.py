@@ -139,7 +139,7 @@ def test_structured_off_survives_yaml(tmp_path: Path, written: str) -> None:
         (("[mock/first]", "[mock/first, mock/first]"), "models: There are two called 'mock/first'"),
         (("[mock/first]", "[]"), "models is empty. A prompt needs a model"),
         (("name: demo", "name: de/mo"), "name: 'de/mo' String should match pattern"),
-        (("name: demo", "name: demo\nname: twice"), "the key 'name' stands twice"),
+        (("name: demo", "name: demo\nname: twice"), "the key 'name' appears twice"),
         (("picks: 2", "picks: 10"), "picks: 10 of clusters of 10 leaves no choice"),
         (("pool: pool.jsonl", ""), "'pool' is missing"),
         (("picks: 2", "gate: {utility: rated}"), "gate.utility: 'rated' is none of"),

@@ -326,7 +326,7 @@ def test_replies_of_unknown_length_are_assumed_aloud() -> None:
     assert (short["source"], short["tokens_out"]) == ("assumption", 8 * 2 + 16)
     assert rank["tokens_out"] == 8 * 5 + 16  # a ranking names all five
     assert any("short@1 + m takes 32 tokens" in line for line in content["assumptions"])
-    assert "take for granted" in told(suite)
+    assert "These figures assume" in told(suite)
 
 
 # --- ratings

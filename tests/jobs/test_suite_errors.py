@@ -94,7 +94,7 @@ def refused(suite: Path | str, *words: str) -> UsageError:
             "[mock/first] -> [mock/first, {id: mock/random, name: mock/first}]",
             ("models: There are two called 'mock/first'", "its own name"),
         ),
-        (f"{RATED}{RATED}", ("the key 'utilities' stands twice",)),
+        (f"{RATED}{RATED}", ("the key 'utilities' appears twice",)),
         ("strategies: [first, first]", ("strategies: There are two called 'first'",)),
         ("[short@1] -> []", ("prompts is empty. A prompt needs a model",)),
         ("[mock/first] -> []", ("models is empty. A prompt needs a model",)),
@@ -105,7 +105,7 @@ def refused(suite: Path | str, *words: str) -> UsageError:
         ("gate: {utility: taste}", ("gate.utility: 'taste' is none of", "it has none")),
         # not a suite at all
         ("name: demo -> name: [demo", ("suite.yaml is not YAML",)),
-        ("name: demo -> name: demo\nname: again", ("the key 'name' stands twice",)),
+        ("name: demo -> name: demo\nname: again", ("the key 'name' appears twice",)),
         # utilities that the pool cannot give
         (RATED.replace("[1, 5]", "[5, 1]"), ("range [5.0, 1.0] is empty",)),
         (RATED.replace("column: rating", "column: response"), ("is not a number",)),

@@ -60,7 +60,7 @@ def test_what_is_for_verdicts_alone_is_refused_to_other_results(kind: type) -> N
 
 
 def test_a_format_that_makes_no_sense_names_those_that_do() -> None:
-    with pytest.raises(UsageError, match=r"junit .* write terminal, markdown, html, json"):
+    with pytest.raises(UsageError, match=r"junit .* one of: terminal, markdown, html, json"):
         report(GRID, "junit")
     assert formats_of(RunResults, SetsResults) == ["terminal", "markdown", "html", "json"]
 

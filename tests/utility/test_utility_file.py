@@ -196,7 +196,7 @@ def test_values_outside_the_suites_range_are_refused(path: Path) -> None:
 
 
 def test_a_file_of_another_pool_is_refused(path: Path) -> None:
-    with pytest.raises(UtilityError, match=r"utility mine: .* is of another pool, or"):
+    with pytest.raises(UtilityError, match=r"utility mine: .* belongs to another pool, or"):
         imported(path, name="mine", pool_sha256="cd" * 32)
 
 

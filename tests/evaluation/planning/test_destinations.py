@@ -80,7 +80,7 @@ def test_code_of_the_users_is_named_as_one_that_sees_whole_items(
         "items, for strategy:own:LAST."
     ) in told.out
     suite = write_suite(RATED, "strategies: ['own:LAST', longest]")
-    assert "your own code own:LAST is sent" in " ".join(selectllm("plan", suite).out.split())
+    assert "Sent to your own code own:LAST" in " ".join(selectllm("plan", suite).out.split())
 
 
 def test_a_search_and_a_calibration_say_who_sees_what_before_they_ask(
