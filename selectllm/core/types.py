@@ -95,6 +95,11 @@ class Item:
         return ()
 
     @property
+    def turns_asked(self) -> tuple[Turn, ...]:
+        """The turns up to the one that asks."""
+        return self.turns
+
+    @property
     def is_conversation(self) -> bool:
         """Whether there are more turns than a question and its answer."""
         roles = tuple(turn.role for turn in self.turns)
@@ -115,13 +120,23 @@ class ChatItem(Item):
 
     turns: tuple[Turn, ...] = field(default=(), repr=False, compare=False)
 
-    def asking(self, instruction: str) -> ChatItem:
-        """The same item with another instruction, also in the turn that holds it."""
+    @property
+    def asked_at(self) -> int | None:
+        """The place of the turn that asks, the last one of a text of several; None without any."""
         users = [n for n, turn in enumerate(self.turns) if turn.role == "user"]
         asks = [n for n in users if self.turns[n].text == self.instruction] or users
+        return asks[-1] if asks else None
+
+    @property
+    def turns_asked(self) -> tuple[Turn, ...]:
+        """The turns up to the one that asks."""
+        return self.turns if self.asked_at is None else self.turns[: self.asked_at + 1]
+
+    def asking(self, instruction: str) -> ChatItem:
+        """The same item with another instruction, also in the turn that holds it."""
         turns = list(self.turns)
-        if asks:
-            turns[asks[-1]] = Turn("user", instruction)
+        if self.asked_at is not None:
+            turns[self.asked_at] = Turn("user", instruction)
         return replace(self, instruction=instruction, turns=tuple(turns))
 
 

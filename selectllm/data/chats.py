@@ -20,6 +20,8 @@ DEFAULT_TURNS: Turns = "last"
 SYSTEM = ("system", "developer")
 USERS = ("user", "human", "prompter")
 ASSISTANTS = ("assistant", "gpt", "model")
+CALLS = ("tool_use", "tool_call", "function_call", "functionCall", "server_tool_use")
+"""What calls a tool: the type of a part, or (Gemini) the key that it has."""
 _TEXT_PARTS = ("text", "input_text", "output_text")
 THINKING_PARTS = ("thinking", "redacted_thinking", "reasoning")
 RESULT_PARTS = ("tool_result", "functionResponse", "function_response", "function_call_output")
@@ -69,7 +71,7 @@ def exchange_of(turns: Sequence[Mapping[str, Any]], shown: Turns) -> Exchange:
     if not places:
         return Exchange(None, None)
     # What a tool said may stand in a user turn; it asks nothing.
-    spoken = [place for place in places if _asks(turns[place])] or places[:1]
+    spoken = [place for place in places if _has_text(turns[place])] or places[:1]
     at = places[0] if shown == "first" else spoken[-1]
     asked, several = text_of(_own(said_in(turns[at]))), len(spoken) > 1
     begins = several or role_of(turns[0]) in SYSTEM
@@ -90,8 +92,29 @@ def exchange_of(turns: Sequence[Mapping[str, Any]], shown: Turns) -> Exchange:
 
 
 def answer_of(turns: Sequence[Mapping[str, Any]]) -> Any:
-    """The first assistant turn; None if there is none."""
-    return next((text_of(said_in(turn)) for turn in turns if role_of(turn) in ASSISTANTS), None)
+    """The first assistant turn that answers; None if there is none.
+
+    One that calls a tool is on the way to the answer: what is said after the tool's result, before
+    the user speaks again, comes first.
+    """
+    spoken: list[Mapping[str, Any]] = []
+    for turn in turns:
+        if role_of(turn) in USERS and spoken and _has_text(turn):
+            break
+        if role_of(turn) in ASSISTANTS:
+            spoken.append(turn)
+    answers = [turn for turn in spoken if not _calls_tool(turn)]
+    said = [turn for turn in (*answers, *spoken) if _has_text(turn)] or answers
+    return text_of(said_in(said[0])) if said else None
+
+
+def _calls_tool(turn: Mapping[str, Any]) -> bool:
+    """Whether a tool is called in it, beside what is said or alone."""
+    said = said_in(turn)
+    parts = [part for part in said if isinstance(part, dict)] if isinstance(said, list) else []
+    return bool(turn.get("tool_calls") or turn.get("function_call")) or any(
+        part.get("type") in CALLS or any(part.get(name) for name in CALLS) for part in parts
+    )
 
 
 def check_turns(shown: str) -> Turns:
@@ -166,7 +189,7 @@ def _own(said: Any) -> Any:
     return own or said
 
 
-def _asks(turn: Mapping[str, Any]) -> bool:
+def _has_text(turn: Mapping[str, Any]) -> bool:
     """Whether there is any text in it, beside images or alone."""
     said = said_in(turn)
     texts = [said] if isinstance(said, str) else [text for _, text in _parts(said) or ()]

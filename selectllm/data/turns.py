@@ -20,6 +20,7 @@ from selectllm.core.types import Turn
 from selectllm.core.whole_text import are_whole
 from selectllm.data.chats import (
     ASSISTANTS,
+    CALLS,
     RESULT_PARTS,
     SYSTEM,
     THINKING_PARTS,
@@ -45,7 +46,6 @@ _MEDIA = {
     **dict.fromkeys(("video", "video_url", "input_video"), "video"),
     **dict.fromkeys(("file", "input_file", "document", "fileData", "file_data"), "file"),
 }
-_CALLS = ("tool_use", "tool_call", "function_call", "functionCall", "server_tool_use")
 _TEXT_KINDS = ("text", "refusal", "output_text", "input_text")
 _TEXTS = ("text", "refusal", "content")  # where a part has it
 _SYSTEM_BESIDE = ("system", "systemInstruction", "system_instruction")
@@ -218,7 +218,7 @@ def _parts_of(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield THINKING, value[name]
             break
     said = said_in(value)
-    if said is None and value.get("type") in (*_CALLS, *RESULT_PARTS):
+    if said is None and value.get("type") in (*CALLS, *RESULT_PARTS):
         said = [value]  # an item of OpenAI's responses
     for part in said if isinstance(said, list) else [said]:
         if isinstance(part, Mapping):
@@ -245,7 +245,7 @@ def _kind(part: Mapping[str, Any]) -> str:
         if name in ("inlineData", "inline_data"):
             kind = part[name].get("mimeType", "") if isinstance(part[name], Mapping) else ""
             return str(kind).partition("/")[0] or "file"
-        if name in (*_CALLS, *RESULT_PARTS, *_MEDIA, "text"):
+        if name in (*CALLS, *RESULT_PARTS, *_MEDIA, "text"):
             return name
     return "part"
 
@@ -260,7 +260,7 @@ def _piece(kind: str, part: Any, odd: Counter[str]) -> list[tuple[bool, str]]:
         return [(True, text if isinstance(text, str) else _as_json(text))] if text else []
     if kind in RESULT_PARTS:
         return [(True, _result(part, odd))]
-    if kind in _CALLS:
+    if kind in CALLS:
         odd[CALL] += 1
         return [(False, f"[{CALL}: {_call(part)}]")]
     kind = _MEDIA.get(kind, kind)

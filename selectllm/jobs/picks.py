@@ -29,6 +29,7 @@ from selectllm.jobs.workspace import Workspace
 from selectllm.report.html.picks_evidence import PicksEvidence
 from selectllm.selection.by_model import Chosen
 from selectllm.selection.schema import Likenesses, PickedTopic, SelectionSummary
+from selectllm.selection.ways.following import wins_in
 
 
 @all_stays()
@@ -161,6 +162,7 @@ def _summary(
         ),
         topics=topics,
         likeness=likeness,
+        wins=wins_in(of_model),
     )
 
 

@@ -146,12 +146,24 @@ def _ready(
     config = student.config(settings.seed)
     student.check(settings.dev)
     items = answered_items(session, selection, settings.columns)
+    _note_conversations(session, items)
     if settings.dev is not None:
         _check_folder(session.path(settings.out), settings.out)
     chosen = Source("the selection", selection, items)
     dropping = Dropping(settings.drop_leaks, settings.out)
     held = held_out(session, settings, chosen, dropping, settings.columns)
     return _Ready(config, tuple(held.rest), tuple(held.dev), session.path(settings.out))
+
+
+def _note_conversations(session: Session, items: Sequence[Item]) -> None:
+    """Say what a student sees of items that have more turns than a question and its answer."""
+    if talks := sum(item.is_conversation for item in items):
+        session.note(
+            f"Note: {talks:,} of {len(items):,} items are conversations. The student is trained on "
+            "their instruction, input and response, as `turns` chooses them; other turns, such as "
+            "calls of tools, are not trained on. To train on every turn elsewhere, write training "
+            "files with `export`."
+        )
 
 
 def _check_folder(out: Path, name: Path) -> None:

@@ -249,6 +249,12 @@ def by_strategy(
         session.check_encoder()
     if request.threshold is not None:
         check_descending(strategy)
+    if strategy.blind and found.items:
+        session.note(
+            f"Note: {strategy.name} compares the items that are left with each other alone, so it "
+            "may pick items near annotated ones. To keep a distance to them, use k-center, "
+            "k-means, facility-location or d-optimal, or leave near ones out with `distinct`."
+        )
     return _ByStrategy(strategy, meter)
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from selectllm.core.shown import capital
 from selectllm.report.layout import add_row, labelled, table
+from selectllm.report.votes import places_told
 from selectllm.report.wording import UNKNOWN, counted, number, usd
 from selectllm.selection.schema import PickedLengths, SelectionSummary
 
@@ -61,6 +63,8 @@ def facts(summary: SelectionSummary) -> Iterator[tuple[str, str]]:
         yield "whole", f"{summary.whole:,} picks were taken together with their whole cluster."
     if summary.vote is not None:
         yield "vote", f"Every cluster was decided by a vote: {summary.vote}."
+    if summary.wins and any(summary.wins):
+        yield "places", capital(places_told(summary.wins))
     if (spread := summary.clusters) is not None:
         how = f" (made by {spread.by})" if spread.by else ""
         rounds = f" that were left after {spread.rounds} rounds" if spread.rounds > 1 else ""

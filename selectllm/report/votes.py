@@ -16,25 +16,25 @@ def asking_sentences(results: RunResults) -> Iterator[str]:
     """
     for pair in results.pairs:
         if pair.wins is not None and any(pair.wins):
-            yield _places(pair, pair.wins)
+            yield f"{pair.prompt} + {pair.model}: {places_told(pair.wins)}"
         if pair.vote is not None:
             yield _saved(pair, pair.vote)
             yield _against(pair, pair.vote)
 
 
-def _places(pair: PairFigures, wins: Sequence[int]) -> str:
-    name, asked, first = f"{pair.prompt} + {pair.model}", sum(wins), wins[0]
+def places_told(wins: Sequence[int]) -> str:
+    """How often what stood at each place won; `wins`: by place, not all 0."""
     if len(wins) == 2:
         return (
-            f"{name}: what was shown first won {percent(first / asked)} of "
-            f"{counted(asked, 'comparison')}. Directions are random: without a preference for a "
-            "place it is about 50 %."
+            f"what was shown first won {percent(wins[0] / sum(wins))} of "
+            f"{counted(sum(wins), 'comparison')}. Directions are random: without a preference for "
+            "a place it is about 50 %."
         )
     places = ", ".join(map(count, wins))
     return (
-        f"{name}: what was shown first, second and so on was chosen {places} times. Places are "
-        "random: without a preference for one all are chosen about equally often, and the last "
-        "ones less where fewer are shown."
+        f"what was shown first, second and so on was chosen {places} times. Places are random: "
+        "without a preference for one all are chosen about equally often, and the last ones less "
+        "where fewer are shown."
     )
 
 

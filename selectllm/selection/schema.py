@@ -235,6 +235,7 @@ class SelectionSummary(Document):
     """
 
     model_config = ConfigDict(title="JSON that report SELECTION prints")
+    absent: ClassVar[frozenset[str]] = frozenset({"wins"})
 
     selection: str
     pool: str | None
@@ -257,3 +258,9 @@ class SelectionSummary(Document):
     lengths: tuple[PickedLengths, ...]
     topics: tuple[PickedTopic, ...]
     likeness: Likenesses | None
+    wins: tuple[Tally, ...] | None = Field(
+        None,
+        exclude_if=lambda wins: wins is None,
+        description="By place, how often what stood there was said to be better, of prompts that "
+        "compare two or a few; absent for everything else.",
+    )

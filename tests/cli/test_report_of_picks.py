@@ -59,6 +59,28 @@ def data_of(page: str) -> dict[str, Any]:
     return data
 
 
+def test_where_pairs_were_compared_it_says_how_often_the_first_place_won(
+    selectllm: Command,
+) -> None:
+    pairs = ("--budget", 4, "--prompt", "pair@1", "--by", "random", "--cluster-size", 3)
+    path = selected(selectllm, *pairs, "--model", "mock/first")
+    asked = sum("attempts" in line for line in read_jsonl(Path(f"{path}.decisions.jsonl")))
+    summary, _ = read(path)
+    assert summary.wins is not None
+    assert summary.wins[1] == 0
+    assert summary.wins[0] >= asked
+    told = f"hat was shown first won 100 % of {summary.wins[0]} comparisons"
+    assert told in " ".join(selectllm("report", path).out.split())
+    assert selectllm("report", path, "--html").code == 0
+    assert told in Path("pool.selected.html").read_text(encoding="utf-8")
+
+
+def test_a_selection_without_pairs_has_no_wins(selectllm: Command) -> None:
+    summary, _ = read(selected(selectllm))
+    assert summary.wins is None
+    assert "wins" not in summary.to_json()
+
+
 def test_the_figures_are_those_of_the_files(selectllm: Command, rows: list[dict[str, Any]]) -> None:
     path = selected(selectllm)
     summary, _ = read(path)

@@ -61,9 +61,44 @@ def test_a_last_turn_that_nobody_answered_has_no_response() -> None:
 
 def test_a_user_turn_that_holds_what_a_tool_said_asks_nothing() -> None:
     result = ("user", [{"type": "tool_result", "content": "7"}])
-    assert shown(chat(ASKED, ("assistant", None), result, RHYMED), None) == (ASKED[1], "", None)
+    row = chat(ASKED, ("assistant", None), result, RHYMED)
+    assert shown(row, None) == (ASKED[1], "", RHYMED[1])
     assert shown(chat(ASKED, ANSWERED, THEN, RHYMED, result), None)[0] == THEN[1]
     assert shown(chat(ASKED, ANSWERED, ("user", " ")), None)[0] == ASKED[1]
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+CALLS = [
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "assistant", "content": "Let me look.", "tool_calls": [CALL]},
+    {"role": "assistant", "content": "", "function_call": CALL["function"]},
+    {"role": "assistant", "content": [{"type": "tool_use", "name": "look", "input": {}}]},
+    {"role": "model", "parts": [{"functionCall": {"name": "look", "args": {}}}]},
+    {"from": "function_call", "value": "look"},
+]
+RESULT = {"role": "tool", "content": "A bridge."}
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_a_turn_that_calls_a_tool_is_on_the_way_to_the_answer(call: dict[str, Any]) -> None:
+    behind = chat(ANSWERED, THEN, RHYMED)["messages"]
+    row = {"messages": [*chat(ASKED)["messages"], call, RESULT, call, RESULT, *behind]}
+    assert shown(row, "first") == (ASKED[1], "", ANSWERED[1])
+
+
+@pytest.mark.parametrize("turns", ["first", "last"])
+def test_what_is_said_behind_a_later_question_answers_no_earlier_one(turns: str) -> None:
+    row = chat(ASKED)
+    row["messages"] += [CALLS[0], RESULT, *chat(THEN, RHYMED)["messages"]]
+    assert shown(row, turns)[2] == (None if turns == "first" else RHYMED[1])
+
+
+def test_a_call_alone_is_no_answer_but_what_is_said_beside_it_is() -> None:
+    for call in CALLS:
+        row = {"messages": [*chat(ASKED)["messages"], call]}
+        said = "Let me look.\n[tool call: look {}]" if call is CALLS[1] else None
+        assert (shown(row, None)[2] or "").startswith((said or "")[:12])
+        assert bool(shown(row, None)[2]) == (said is not None)
 
 
 def test_a_pool_without_several_turns_is_the_same_whatever_is_shown(folder: Folder) -> None:

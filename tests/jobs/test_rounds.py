@@ -105,6 +105,28 @@ def test_geometry_counts_the_distance_to_what_is_given(session: Session, strateg
     assert sorted(int(pick[-3:]) // 10 for pick in picks) == [3, 4, 5]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "is_told"),
+    [
+        ("centroid", True),
+        ("rouge-diversity", True),
+        ("per:topic:centroid", True),
+        ("k-center", False),
+        ("longest", False),
+    ],
+)
+def test_a_strategy_that_does_not_look_at_what_is_given_says_so(
+    session: Session, notes: list[str], strategy: str, is_told: bool
+) -> None:
+    given = Pool([own_pool().by_id["item-005"]], "x")
+    assert len(chosen(session, budget=5, strategy=strategy, given=given).items) == 5
+    told = [note for note in notes if "compares the items that are left with each other" in note]
+    assert [note.startswith(f"Note: {strategy} ") for note in told] == [True] * is_told
+    notes.clear()
+    chosen(session, budget=5, strategy=strategy)
+    assert notes == []
+
+
 def own_pool() -> Pool:
     return Pool.from_records(read_jsonl(Path("pool.jsonl")))
 

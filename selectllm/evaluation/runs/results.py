@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import combinations, zip_longest
+from itertools import combinations
 from typing import Any, get_args
 
 from selectllm.core.types import Attempt, Cluster, Decision, Status
@@ -27,6 +27,7 @@ from selectllm.evaluation.runs.schema import (
     StrategyFigures,
 )
 from selectllm.evaluation.runs.votes import adaptive_vote
+from selectllm.selection.ways.following import wins_in
 from selectllm.stats.interval import Interval
 from selectllm.utility.utility import Utility
 
@@ -102,15 +103,9 @@ def _pair(inputs: RunInputs, pair: tuple[str, str], by_arm: Mapping[Arm, ArmResu
         order_consistency=order_consistency(decisions, k) if many_orders else None,
         slots=slot_histogram(decisions, k),
         vote=adaptive_vote(inputs, pair, by_arm),
-        wins=_wins(decisions),
+        wins=wins_in(decisions),
         **_figures(inputs, side),
     )
-
-
-def _wins(decisions: Sequence[Decision]) -> tuple[int, ...] | None:
-    """By place, how often what stood there won in all questions of the decisions."""
-    counted = [decision.wins for decision in decisions if decision.wins is not None]
-    return tuple(map(sum, zip_longest(*counted, fillvalue=0))) if counted else None
 
 
 def _strategy(inputs: RunInputs, name: str, by_arm: Mapping[Arm, ArmResult]) -> StrategyFigures:

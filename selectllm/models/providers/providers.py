@@ -23,7 +23,7 @@ Batches = Literal["openai", "anthropic"]
 """Whose form its batches have: OpenAI's files and batches, or Anthropic's message batches."""
 
 ReasoningForm = Literal[
-    "openai", "template", "ollama", "anthropic", "gemini", "effort", "passed on", "always", "own"
+    "openai", "template", "ollama", "anthropic", "gemini", "effort", "passed on", "xai", "own"
 ]
 """How it is told to think more or less: a key of reasoning.FORMS."""
 
@@ -227,7 +227,7 @@ PROVIDERS: Mapping[str, Provider] = {
             needs_key=True,
             lists_logprobs=False,
         ),
-        Provider(name="xai", reasoning="always", takes_schema=r"grok-[3-9]", needs_key=True),
+        Provider(name="xai", reasoning="xai", takes_schema=r"grok-[3-9]", needs_key=True),
         Provider(
             name="groq", reasoning="passed on", takes_schema=r"openai/gpt-oss", needs_key=True
         ),

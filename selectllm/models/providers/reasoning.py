@@ -6,7 +6,8 @@ last two and Ollama's from a reasoning_effort (checked against 1.106.2); tests h
 against a real server. What a model is known not to take is told before anything is sent.
 
 Sources (November 2026): the chat completions of OpenAI and Ollama (ollama/ollama#14820), "Reasoning
-Outputs" of vLLM, tools/server of llama.cpp, "Extended thinking" of Anthropic, "Gemini thinking".
+Outputs" of vLLM, tools/server of llama.cpp, "Extended thinking" of Anthropic, "Gemini thinking",
+"Reasoning" of xAI, and what its API answered others (BerriAI/litellm#16265).
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ _TEMPLATE = "chat_template_kwargs"
 _ALLOWED = "allowed_openai_params"
 _SAME = ("think", "thinking", "reasoning", "enable_thinking", "reasoning_budget", "thinkingConfig")
 """Names under `extra` that say the same as `reasoning`."""
+
+_NO_EFFORT = re.compile(
+    r"grok-(2|3(?!-mini)|4(?![.\d])|4[.-]1|4\.20(?!-multi-agent)|code|build|vision|beta)"
+)
+"""xAI's models that answer an effort with an error, also those that think."""
 
 
 def with_reasoning(spec: ModelSpec) -> ModelSpec:
@@ -174,6 +180,8 @@ def _gemini(spec: ModelSpec, level: Reasoning) -> ModelSpec:
     name = spec.id.partition("/")[2]
     if name.startswith("claude"):  # Anthropic's models, which vertex_ai/ has as well
         return _anthropic(spec, level)
+    if name.startswith("xai/"):
+        raise _refused(spec, "Grok takes no setting of it there. Leave `reasoning` out")
     if level == "off" and re.search(r"gemini-2\.5-pro|gemini-[3-9]", name):
         raise _cannot_stop(spec)
     if level != "off":
@@ -195,10 +203,19 @@ def _cannot_stop(spec: ModelSpec) -> ModelError:
     return _refused(spec, "this model always thinks. The least that it takes is low")
 
 
-def _always(spec: ModelSpec, level: Reasoning) -> ModelSpec:
-    """A provider whose models cannot be told to stop."""
-    if level == "off":
+def _xai(spec: ModelSpec, level: Reasoning) -> ModelSpec:
+    """Most of xAI's models think as they will and refuse an effort; few can be told to stop."""
+    name = spec.id.rpartition("/")[2]
+    if _NO_EFFORT.match(name):
+        raise _refused(
+            spec,
+            "this model takes no setting of how much it thinks. Leave `reasoning` out, or name a "
+            "model that takes one, such as xai/grok-4.3",
+        )
+    if level == "off" and not name.startswith("grok-4.3"):
         raise _cannot_stop(spec)
+    if level == "medium" and name.startswith("grok-3-mini"):
+        raise _refused(spec, "this model takes low or high")
     return _passed_on(spec, level)
 
 
@@ -215,7 +232,7 @@ FORMS: Mapping[ReasoningForm, Callable[[ModelSpec, Reasoning], ModelSpec]] = {
     "gemini": _gemini,
     "effort": _by_effort,
     "passed on": _passed_on,
-    "always": _always,
+    "xai": _xai,
     "own": _as_it_is,
 }
 """What `reasoning` becomes, by how a provider takes it."""

@@ -97,8 +97,8 @@ STRATEGIES: Mapping[str, Strategy] = {
         Strategy("shortest", _by(shortest), score=lengths),
         Strategy("first", _by(first)),
         Strategy("has-input", _by(has_input)),
-        Strategy("rouge-diversity", rouge_diversity),
-        Strategy("centroid", _by(centroid), needs_vectors=True),
+        Strategy("rouge-diversity", rouge_diversity, blind=True),
+        Strategy("centroid", _by(centroid), needs_vectors=True, blind=True),
         Strategy("k-center", k_center, needs_vectors=True),
         Strategy("k-center-hdbscan", k_center_hdbscan, needs_vectors=True, ranks=False),
         Strategy("k-means", kmeans_nearest, needs_vectors=True, ranks=False),
@@ -189,7 +189,9 @@ def _open_endedness(name: str, given: str, base: Path | None) -> Strategy:
 
 def _answer_divergence(name: str, given: str, base: Path | None) -> Strategy:
     scorer = AnswerDivergenceScorer(given)
-    return Strategy(name, highest_in_bins, needs_vectors=True, ranks=False, scorer=scorer)
+    return Strategy(
+        name, highest_in_bins, needs_vectors=True, ranks=False, scorer=scorer, blind=True
+    )
 
 
 def _uncertain(name: str, given: str, base: Path | None) -> Strategy:

@@ -33,6 +33,7 @@ class Strategy:
     a ranking. `analytic`: `eval` reports its exact expectation instead of one draw.
     `descending`: it goes from the highest value of its scorer down, so that a threshold is a
     number of picks; `ascending`: from the lowest value up. `columns`: of the pool, that it reads.
+    `blind`: it compares the candidates with each other alone, never with what is chosen already.
     `told(candidates, n)`: sentences about picking n. `score`: the number of each candidate
     that it goes by, where no scorer has to give it first. `code_sha256`: of the code
     of a strategy of one's own, see find_strategy.
@@ -50,6 +51,7 @@ class Strategy:
     ascending: bool = False
     columns: tuple[str, ...] = ()
     told: Told | None = None
+    blind: bool = False
 
     def choose(self, candidates: Candidates, n: int) -> list[int]:
         """The picks among the candidates that could be measured: n, or fewer where they are fewer.

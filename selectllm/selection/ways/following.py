@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import PromptError
@@ -82,6 +83,12 @@ def wins_by_place(task: Task, answered: Sequence[Decision]) -> tuple[int, ...] |
     won = Counter(each.shown.index(each.picks[0]) for each in answered if each.picks)
     most = max((len(each.shown) for each in answered), default=0)
     return tuple(won[place] for place in range(most))
+
+
+def wins_in(decisions: Iterable[Decision]) -> tuple[int, ...] | None:
+    """By place, how often what stood there won in all questions of `decisions`; see above."""
+    counted = [decision.wins for decision in decisions if decision.wins is not None]
+    return tuple(map(sum, zip_longest(*counted, fillvalue=0))) if counted else None
 
 
 def calls_at(selector: Selector, m: int, k: int) -> int:

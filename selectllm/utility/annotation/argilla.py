@@ -63,7 +63,7 @@ def write_folder(path: Path, rows: Sequence[Row], asking: Asking) -> None:
     rating = _part("rating", True, "rating")
     form = Form(
         path.stem,
-        tuple(name for name in TEXTS if name in rows[0]),
+        tuple(name for name in (*TEXTS, TURNS) if name in rows[0]),
         ({**rating, "settings": {"type": "rating", "options": options}}, COMMENT),
         asking.rubric,
         asking.raters,

@@ -124,7 +124,14 @@ def shown_texts(shown: Sequence[str]) -> str:
     )
 
 
-def rating_tasks(rows: Sequence[Mapping[str, str | None]], asking: Asking, ask_name: str) -> str:
+CONVERSATION = """\
+  <Header value="Conversation"/>
+  <Paragraphs name="turns" value="$turns" layout="dialogue" nameKey="role" textKey="content"/>
+"""
+"""The tags that show the turns of a task."""
+
+
+def rating_tasks(rows: Sequence[Mapping[str, Any]], asking: Asking, ask_name: str) -> str:
     """The tasks in which `rows` are rated, for all raters together; the rubric stands in each."""
     texts = [name for name in TEXTS if name in rows[0]]
     tasks = [
@@ -132,6 +139,7 @@ def rating_tasks(rows: Sequence[Mapping[str, str | None]], asking: Asking, ask_n
             "data": {
                 ITEM: row["id"],
                 **{name: row[name] or "" for name in texts},
+                **({"turns": row["turns"]} if "turns" in row else {}),
                 "rubric": asking.rubric,
                 "ask": ask_name,
             }
@@ -141,10 +149,11 @@ def rating_tasks(rows: Sequence[Mapping[str, str | None]], asking: Asking, ask_n
     return json.dumps(tasks, ensure_ascii=False, indent=1) + "\n"
 
 
-def rating_config(rows: Sequence[Mapping[str, str | None]], asking: Asking) -> str:
+def rating_config(rows: Sequence[Mapping[str, Any]], asking: Asking) -> str:
     """The configuration: stars for a scale from 1 in whole numbers, else a field for a number."""
     low, high = asking.range
     texts = shown_texts([name for name in TEXTS if name in rows[0]])
+    texts = (CONVERSATION if "turns" in rows[0] else "") + texts
     control = f'<Number name="rating" toName="instruction" min="{low:g}" max="{high:g}" step="any"'
     if low == 1 and float(high).is_integer() and high <= MOST_STARS:
         control = f'<Rating name="rating" toName="instruction" maxRating="{high:g}"'

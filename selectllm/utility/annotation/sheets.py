@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.errors import UsageError
 from selectllm.core.files import atomic_write, write_text
 from selectllm.core.types import Item
-from selectllm.utility.annotation.argilla import Row, check_fits, write_folder
+from selectllm.utility.annotation.argilla import TURNS, Row, check_fits, write_folder
 from selectllm.utility.annotation.asked import Asking, ask_path, write_asking
 from selectllm.utility.annotation.label_studio import CONFIG, rating_config, rating_tasks
 from selectllm.utility.annotation.sheet_files import write_csv
@@ -40,7 +41,8 @@ def write_sheets(
     Several raters get a file each, `NAME-1.csv`, `NAME-2.csv` and on, in an order of their own;
     Argilla and Label Studio hand out the same to all. Orders are drawn from (seed, rater,
     id), so neither pool, cluster nor arm shows. Columns: rater, id, instruction, input, response
-    (`with_responses`), and the blank rating and comment; the rubric stands on top.
+    (`with_responses`), turns, and the blank rating and comment; the rubric stands on top. Turns are
+    there where an item is a conversation, those behind the instruction only `with_responses`.
 
     Text is never cut. In CSV an apostrophe stands before cells that a spreadsheet would take for
     a formula (they begin with = + - @, a tab or a line end); reading a sheet takes it off ids.
@@ -72,6 +74,7 @@ def write_sheets(
 
 def _rows(items: Sequence[Item], with_responses: bool) -> list[Row]:
     """One row an item; `rating` is what raters fill in."""
+    talks = any(item.is_conversation for item in items)
     return [
         {
             "rater": "",
@@ -79,11 +82,27 @@ def _rows(items: Sequence[Item], with_responses: bool) -> list[Row]:
             "instruction": item.instruction,
             "input": item.input,
             **({"response": item.response or ""} if with_responses else {}),
+            **({TURNS: _turns(item, with_responses)} if talks else {}),
             "rating": None,
             "comment": "",
         }
         for item in items
     ]
+
+
+def _turns(item: Item, with_responses: bool) -> list[dict[str, str]]:
+    """The turns of a conversation as messages; none of a question and its answer alone."""
+    if not item.is_conversation:
+        return []
+    turns = item.turns if with_responses else item.turns_asked
+    return [{"role": turn.role, "content": turn.text} for turn in turns]
+
+
+def _cell(value: Any) -> str:
+    """A value in one cell: turns one below the other, each behind who speaks."""
+    if isinstance(value, list):
+        return "\n\n".join(f"{turn['role'].capitalize()}: {turn['content']}" for turn in value)
+    return value or ""
 
 
 def _sheet_paths(path: Path, raters: int) -> list[Path]:
@@ -105,5 +124,5 @@ def _write(sheet: Path, rows: list[Row], asking: Asking, ask_name: str) -> None:
                 handle.write(json.dumps(row, ensure_ascii=False) + "\n")
     else:
         comments = [*asking.rubric.splitlines(), HOW_TO_FILL, ASK_MARK + ask_name]
-        cells = [[cell or "" for cell in row.values()] for row in rows]
+        cells = [[_cell(value) for value in row.values()] for row in rows]
         write_csv(sheet, comments, list(rows[0]), cells)

@@ -10,13 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from selectllm.utility.annotation.label_studio import CONFIG, TEXTS, shown_texts
+from selectllm.utility.annotation.label_studio import CONFIG, CONVERSATION, TEXTS, shown_texts
 from selectllm.utility.handover.handed import HandedItem
 
-_CONVERSATION = """\
-  <Header value="Conversation"/>
-  <Paragraphs name="turns" value="$turns" layout="dialogue" nameKey="role" textKey="content"/>
-"""
 _WHY = ("about", "reason", "rivals")
 
 
@@ -63,5 +59,5 @@ def answer_config(shown: Sequence[str], *, turns: bool = False) -> str:
         '  <Collapse>\n    <Panel value="Why this was selected, and what was not">\n'
         f"{why}    </Panel>\n  </Collapse>\n"
     )
-    conversation = _CONVERSATION if turns else ""
+    conversation = CONVERSATION if turns else ""
     return f"<View>\n{conversation}{shown_texts(shown)}{answer}{panel}</View>\n"

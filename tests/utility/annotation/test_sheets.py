@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selectllm.core.errors import UsageError, UtilityError
-from selectllm.core.types import Item
+from selectllm.core.types import ChatItem, Item, Turn
 from selectllm.utility.annotation.asked import (
     Asking,
     ask_path,
@@ -107,6 +107,68 @@ def a_sheet(tmp_path: Path, *rows: str, header: str = "rater,id,rating") -> Path
 
 def few(*ids: str, **changes: Any) -> Asking:
     return asking([Item(each, "do it") for each in ids], **changes)
+
+
+TALK = (
+    Turn("system", "Be brief."),
+    Turn("user", "Name a river."),
+    Turn("assistant", "[tool call: look]"),
+    Turn("tool", "The Elbe."),
+    Turn("assistant", "The Elbe."),
+    Turn("user", "Where does it end?"),
+    Turn("assistant", "In the North Sea."),
+)
+ASKED = "\n\n".join(f"{turn.role.capitalize()}: {turn.text}" for turn in TALK[:-1])
+
+
+class TestConversations:
+    """Their turns are shown; what answers them only where responses are asked for."""
+
+    items = (
+        ChatItem("talk", TALK[-2].text, "before", TALK[-1].text, turns=TALK),
+        Item("plain", "Name a colour.", "", "Red."),
+    )
+
+    @pytest.mark.parametrize("with_responses", [False, True])
+    def test_every_kind_of_sheet_shows_the_turns(
+        self, tmp_path: Path, with_responses: bool
+    ) -> None:
+        turns = TALK if with_responses else TALK[:-1]
+        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
+        sheets = {
+            suffix: write_sheets(
+                tmp_path / f"sheet{number}{suffix}",
+                self.items,
+                asking(self.items),
+                with_responses=with_responses,
+            )[0]
+            for number, suffix in enumerate((".csv", ".jsonl", ".json", ".argilla"))
+        }
+        ids = column(sheets[".jsonl"], "id")
+        assert dict(zip(ids, column(sheets[".jsonl"], "turns"), strict=True)) == {
+            "talk": messages,
+            "plain": [],
+        }
+        (cell,) = filter(None, column(sheets[".csv"], "turns"))
+        assert cell == (f"{ASKED}\n\nAssistant: {TALK[-1].text}" if with_responses else ASKED)
+        tasks = {
+            task["data"]["item_id"]: task["data"]
+            for task in json.loads(sheets[".json"].read_text(encoding="utf-8"))
+        }
+        assert tasks["talk"]["turns"] == messages
+        config = sheets[".json"].with_name(f"{sheets['.json'].name}.config.xml")
+        assert 'value="$turns"' in config.read_text(encoding="utf-8")
+        records = json.loads((sheets[".argilla"] / "records.json").read_text(encoding="utf-8"))
+        fields = {record["id"]: record["fields"] for record in records}
+        assert fields["talk"]["turns"] == messages
+        assert "turns" not in fields["plain"]
+
+    @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+    def test_a_sheet_with_turns_is_read_like_any_other(self, tmp_path: Path, suffix: str) -> None:
+        (sheet,) = write_sheets(tmp_path / f"sheet{suffix}", self.items, asking(self.items))
+        fill(sheet, {"talk": 4, "plain": 2}, rater="kim")
+        read = read_sheets([sheet], asking(self.items))
+        assert read == {"talk": {"kim": 4.0}, "plain": {"kim": 2.0}}
 
 
 class TestWriting:
