@@ -27,7 +27,7 @@ from selectllm.models.wrappers.asked import FORMAT, Fingerprint, NewerFormat, as
 from selectllm.models.wrappers.database_lock import locked_by
 from selectllm.models.wrappers.held import Held
 from selectllm.models.wrappers.network_place import check_local
-from selectllm.models.wrappers.reply_json import cache_row, checked_reply
+from selectllm.models.wrappers.reply_json import cache_row, cache_text, checked_reply
 from selectllm.models.wrappers.reply_rows import Together, read_text, read_texts, write_text
 from selectllm.models.wrappers.row_sets import each_tag, remove_rows, set_tag
 
@@ -190,15 +190,16 @@ class ReplyCache:
             return found
         for key, text in texts:
             with contextlib.suppress(ValueError, TypeError):
-                found[key] = checked_reply(load_json(text or ""))
+                found[key] = checked_reply(load_json(text or ""), text or "")
         return found
 
     def put(self, request: Request, reply: Reply) -> None:
         """Keep `reply` under the request's key, with what `cache ls` shows of it."""
-        row, tag = cache_row(request.model.id, time.time(), reply), asked_text(request)
+        at, tag = time.time(), asked_text(request)
         with self._edge():
-            if not write_text(self._store, request.key, canonical_json(row), tag):
-                self._store.set(request.key, row, tag=tag)
+            text = cache_text(request.model.id, at, reply)
+            if not write_text(self._store, request.key, text, tag):
+                self._store.set(request.key, cache_row(request.model.id, at, reply), tag=tag)
 
     def keep(self, request: Request, reply: Reply) -> None:
         """`put` what was paid for; what the disk does not take is known to this process alone.
@@ -221,8 +222,8 @@ class ReplyCache:
 
         When it returns, the reply is on the disk, or `note` was told that it cannot be.
         """
-        row = cache_row(request.model.id, time.time(), reply)
-        if not await self._together.write(request.key, canonical_json(row), asked_text(request)):
+        text = cache_text(request.model.id, time.time(), reply)
+        if not await self._together.write(request.key, text, asked_text(request)):
             self.keep(request, reply)
 
     def by_model(self) -> dict[str, dict[str, Any]]:
