@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from hashlib import blake2b
 from itertools import chain, islice
 from json.encoder import encode_basestring
 from typing import Any
@@ -156,5 +157,14 @@ def seeded_hash(*parts: str | int) -> int:
 
     Draws depend on names and seeds, never on positions, so reordering a file changes nothing.
     """
-    text = "\x1f".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest(), "big")
+    return _drawn("\x1f".join(map(str, parts)))
+
+
+def seeded_hashes(*parts: str | int, each: Iterable[str]) -> Iterator[int]:
+    """`seeded_hash(*parts, last)` of each last part, in two thirds of the time."""
+    before = "".join(f"{part}\x1f" for part in parts)
+    return (_drawn(before + last) for last in each)
+
+
+def _drawn(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8"), digest_size=8).digest(), "big")

@@ -228,14 +228,14 @@ class RowLog(Closing, Generic[KeyT, RowT]):
     def _write(self, fields: Mapping[str, Any]) -> None:
         if self._handle is None:
             return
-        line = memoryview((canonical_json(fields) + "\n").encode("utf-8"))
-        start = self._handle.seek(0, os.SEEK_END)
+        line = (canonical_json(fields) + "\n").encode("utf-8")
+        written = 0
         try:
-            while line:
-                line = line[self._handle.write(line) :]
+            while written < len(line):
+                written += self._handle.write(line[written:])
         except OSError as error:
             with contextlib.suppress(OSError):  # half a line would join the next one
-                self._handle.truncate(start)
+                self._handle.truncate(self._handle.seek(0, os.SEEK_END) - written)
             raise RunError(
                 f"{self.path} cannot be written to ({error.strerror}). Make room or repair the "
                 "folder, then run the same command again. Replies that the log or the reply cache "

@@ -3,8 +3,8 @@
     Counted > Replayed(pack) > Cached > Retrying > TruncationGuard > Limited > Budgeted >
     LossGuard > LiteLLMModel or DirectModel; OwnModel or the embedded engine without LossGuard
 
-Only the innermost one talks to a provider; a reply that the pack or the cache holds never loads
-litellm.
+Only the innermost one talks to a provider, and is imported by who asks one: a reply that the pack
+or the cache holds loads neither it nor litellm.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ from pathlib import Path
 from selectllm.core.types import Reply, empty
 from selectllm.models.model import Model, ModelSpec, Price
 from selectllm.models.providers import weights
-from selectllm.models.providers.direct import DirectModel
-from selectllm.models.providers.embedded import EmbeddedModel
 from selectllm.models.providers.endpoint import base_url, check_model_id, endpoint
-from selectllm.models.providers.litellm import LiteLLMModel
 from selectllm.models.providers.mock import MockModel, Write
 from selectllm.models.providers.model_table import price_per_token
 from selectllm.models.providers.openai_body import check_direct
@@ -146,6 +143,8 @@ def innermost(spec: ModelSpec, shared: Connections) -> Model:
     """What talks to the provider of `spec`, without any wrapper."""
     way = provider_of(spec).way
     if way == "embedded":
+        from selectllm.models.providers.embedded import EmbeddedModel
+
         return EmbeddedModel(spec, shared.environment)
     if way == "own":
         return OwnModel(spec, shared.base)
@@ -155,5 +154,9 @@ def innermost(spec: ModelSpec, shared: Connections) -> Model:
 def reached(spec: ModelSpec, environment: Mapping[str, str], num_ctx: int | None = None) -> Model:
     """What talks to a provider over a network; `environment`, `num_ctx`: see Connections."""
     if spec.transport == "direct":
+        from selectllm.models.providers.direct import DirectModel
+
         return DirectModel(spec, environment=environment)
+    from selectllm.models.providers.litellm import LiteLLMModel
+
     return LiteLLMModel(spec, environment=environment, num_ctx=num_ctx)

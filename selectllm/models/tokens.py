@@ -10,6 +10,7 @@ import string
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from selectllm.core.types import Message
 
@@ -34,6 +35,7 @@ _WIDTHS = {
 }
 _CLASSES = list(_WIDTHS)
 _WIDTH = np.array([*_WIDTHS.values()])
+_SKIPPED, _DIGIT, _ALPHABET = map(_CLASSES.index, ("skipped", "digit", "alphabet"))
 
 
 def _byte_classes() -> bytes:
@@ -75,8 +77,7 @@ def estimate_tokens(prompt: str | Sequence[Message]) -> int:
     if not isinstance(prompt, str):
         inside = sum(estimate_tokens(message["content"]) for message in prompt)
         return inside + MESSAGE_OVERHEAD * (len(prompt) + 1)
-    firsts = prompt.encode("utf-8", errors="replace").translate(_BYTE_CLASS, _NOT_FIRST)
-    kinds = np.frombuffer(firsts, dtype=np.uint8)  # one byte per character
+    kinds = _kinds(prompt)
     if not len(kinds):
         return 0
     ends = np.concatenate((np.flatnonzero(kinds[1:] != kinds[:-1]), (len(kinds) - 1,)))
@@ -86,6 +87,24 @@ def estimate_tokens(prompt: str | Sequence[Message]) -> int:
     widths = _WIDTH[runs]
     long = np.flatnonzero(follow >= widths)
     return int(np.count_nonzero(runs) + (follow[long] // widths[long]).sum())
+
+
+def most_tokens(prompt: str | Sequence[Message]) -> int:
+    """What `estimate_tokens` says at most, in less than half of the time: no run is measured."""
+    if not isinstance(prompt, str):
+        inside = sum(most_tokens(message["content"]) for message in prompt)
+        return inside + MESSAGE_OVERHEAD * (len(prompt) + 1)
+    kinds = _kinds(prompt)
+    begin = (kinds[1:] != kinds[:-1]) & (kinds[1:] != _SKIPPED)
+    digits, others = np.count_nonzero(kinds == _DIGIT), np.count_nonzero(kinds >= _ALPHABET)
+    further = len(kinds) // _WIDTHS["letter"] + digits // _WIDTHS["digit"] + others
+    return 1 + int(np.count_nonzero(begin)) + int(further)
+
+
+def _kinds(text: str) -> NDArray[np.uint8]:
+    """The class of each character."""
+    firsts = text.encode("utf-8", errors="replace").translate(_BYTE_CLASS, _NOT_FIRST)
+    return np.frombuffer(firsts, dtype=np.uint8)
 
 
 def looks_cut(estimate: int, tokens_in: int | None) -> bool:

@@ -232,8 +232,8 @@ def _seen(label: str, item: Item) -> Candidate:
 
 def _characters(item: Item) -> int:
     """How much of an item a template may write out."""
-    turns = sum(len(turn.text) for turn in item.turns)
-    return len(item.instruction) + len(item.input) + len(item.response or "") + turns
+    own = len(item.instruction) + len(item.input) + len(item.response or "")
+    return own + sum(len(turn.text) for turn in item.turns) if item.turns else own
 
 
 def _response(item: Item) -> str | Undefined:

@@ -1,59 +1,55 @@
-"""The functions of scipy.special that are used here, loaded in two thirds of the time.
+"""The functions of scipy.special that are used here, loaded in a tenth of the time.
 
-scipy lists all of numpy while it loads, which loads what numpy has put off until somebody asks for
-it: f2py and testing, a hundred modules that no formula needs. They are not listed meanwhile.
+`import scipy.special` makes a wrapper for each of its functions that passes on the arrays of
+other libraries, for which it loads all of numpy. The functions themselves lie in one compiled
+module of the same folder, which is loaded here without that: they are the very objects that
+scipy.special has, and importing it afterwards gives these. A scipy that has them elsewhere is
+imported as usual.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-import numpy
+import scipy
 
-_PUT_OFF = frozenset(("f2py", "testing"))
+_PACKAGE = "scipy.special"
 
 
-@contextmanager
-def _unlisted(module: Any) -> Iterator[None]:
-    """While it lasts, `module` does not list what it has put off."""
-    every, listed = module.__all__, module.__dir__
-    module.__all__ = [name for name in every if name not in _PUT_OFF]
-    module.__dir__ = lambda: [name for name in listed() if name not in _PUT_OFF]
+def _compiled() -> ModuleType:
+    """The compiled module of scipy.special, or the whole package where that is simpler."""
+    if _PACKAGE in sys.modules:
+        return sys.modules[_PACKAGE]
+    stand_in = ModuleType(_PACKAGE)  # without it Python would import the package first
+    stand_in.__path__ = [str(Path(scipy.__file__).parent / "special")]
+    sys.modules[_PACKAGE] = stand_in
     try:
-        yield
+        return import_module(f"{_PACKAGE}._ufuncs")
+    except ImportError:
+        pass
     finally:
-        module.__all__, module.__dir__ = every, listed
+        del sys.modules[_PACKAGE]
+    return import_module(_PACKAGE)
 
 
-with _unlisted(numpy):
-    from scipy.special import (
-        bdtrc,
-        betaincinv,
-        chdtrc,
-        chdtri,
-        comb,
-        entr,
-        gammaln,
-        nctdtr,
-        ndtr,
-        ndtri,
-        stdtr,
-        stdtrit,
-    )
+if TYPE_CHECKING:
+    from scipy import special as _special
+else:
+    _special = _compiled()
 
-__all__ = [
-    "bdtrc",
-    "betaincinv",
-    "chdtrc",
-    "chdtri",
-    "comb",
-    "entr",
-    "gammaln",
-    "nctdtr",
-    "ndtr",
-    "ndtri",
-    "stdtr",
-    "stdtrit",
-]
+bdtrc = _special.bdtrc
+betaincinv = _special.betaincinv
+binom = _special.binom
+chdtrc = _special.chdtrc
+chdtri = _special.chdtri
+entr = _special.entr
+gammaln = _special.gammaln
+nctdtr = _special.nctdtr
+ndtr = _special.ndtr
+ndtri = _special.ndtri
+stdtr = _special.stdtr
+stdtrit = _special.stdtrit

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.types import Message
-from selectllm.models.tokens import estimate_tokens, looks_cut
+from selectllm.models.tokens import estimate_tokens, looks_cut, most_tokens
 
 # Our own texts with their counts by tiktoken 0.14 under (cl100k_base, o200k_base).
 COUNTED = {
@@ -92,3 +92,15 @@ def test_a_prompt_does_not_look_cut_for_an_estimates_error(
 def test_no_counted_text_looks_cut_even_when_repeated(counts: int) -> None:
     for text, real in {**COUNTED, **COUNTED_ELSEWHERE}.items():
         assert not looks_cut(estimate_tokens(text * 40), 40 * real[counts])
+
+
+@given(st.text() | st.text("ab1 .\né漢ж", max_size=60))
+def test_the_most_that_a_text_can_have_is_never_less_than_the_estimate(text: str) -> None:
+    assert most_tokens(text) >= estimate_tokens(text)
+    chat = [Message(role="system", content=text), Message(role="user", content=f"{text} a")]
+    assert most_tokens(chat) >= estimate_tokens(chat)
+
+
+def test_the_most_is_near_the_estimate_of_what_people_write() -> None:
+    text = "Choose the two instructions that are most worth annotating. [1] Write a poem.\n" * 50
+    assert most_tokens(text) < 2 * estimate_tokens(text)

@@ -16,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 
-from scipy.special import bdtrc
-
 from selectllm.core.types import Decision
 from selectllm.evaluation.audit.parsing import reply_of
 from selectllm.evaluation.audit.schema import DriftAudit, DriftSide
 from selectllm.evaluation.audit.subject import Subject
 from selectllm.selection.task import Task
 from selectllm.stats.intervals import holm
+from selectllm.stats.special import bdtrc
 
 ALPHA = 0.05
 ODD = 1 / 3

@@ -29,7 +29,7 @@ from selectllm.evaluation.planning.schema import (
 from selectllm.evaluation.suite_entries import Gate
 from selectllm.stats.intervals import mean_estimate
 from selectllm.stats.power import clusters_needed, detectable
-from selectllm.stats.special import comb
+from selectllm.stats.special import binom
 
 POWER = 0.8
 INCUMBENT = 0.3  # captured, assumed of a model that is to be replaced
@@ -100,7 +100,7 @@ def independent_differing(m: int, k: int, draws: int = 1) -> float:
     equally often by both not to differ. Pickers that agree more than by chance differ in fewer.
     """
     share, times = k / m, np.arange(draws + 1)
-    chances = comb(draws, times) * share**times * (1 - share) ** (draws - times)
+    chances = binom(draws, times) * share**times * (1 - share) ** (draws - times)
     return float(m * (1 - np.square(chances).sum()))
 
 

@@ -98,9 +98,10 @@ def _data(heard: Sequence[Any]) -> Any:
 
 def _error(data: Any, heard: Sequence[Any]) -> Fault | None:
     """The error that a reply with status 200 is, with what was written until then."""
-    said, written = error_in(data), written_in(data)
+    said = error_in(data)
     if said is None:
         return None
+    written = written_in(data)
     return replace(refusal(said, heard[-1], usage_of(data)), text=written.text if written else "")
 
 

@@ -50,7 +50,7 @@ _DECODER = json.JSONDecoder(parse_int=_whole)  # made once: that takes longer th
 
 def at(thing: Any, name: str) -> Any:
     """What stands under `name`; None if `thing` is no JSON object."""
-    return thing.get(name) if isinstance(thing, Mapping) else None
+    return thing.get(name) if isinstance(thing, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def written_in(data: Any) -> Written | None:
     choices = at(data, "choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = at(choice, "message")
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         return None
     return Written(
         text=_without_thinking(message),
@@ -181,4 +181,4 @@ def listed_in(pairs: Any) -> tuple[tuple[str, float], ...]:
 
 
 def _field(thing: Any, name: str) -> Any:
-    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+    return thing.get(name) if isinstance(thing, dict) else getattr(thing, name, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 
@@ -133,13 +134,13 @@ WORDINGS: tuple[Wording, ...] = (
     Wording("model", r"model.{0,100}(does not|doesn't|not) (exist|found)", "OpenAI: " + _LITELLM),
 )
 
-_BY_KIND: Mapping[str, re.Pattern[str]] = {
-    kind: re.compile(
-        "|".join(f"(?:{row.pattern})" for row in WORDINGS if row.kind == kind),
-        re.IGNORECASE | re.DOTALL,
-    )
-    for kind in dict.fromkeys(row.kind for row in WORDINGS)
-}
+
+@cache
+def _wordings(kind: str) -> re.Pattern[str]:
+    """All wordings of one kind; made when somebody first says no, for that takes a while."""
+    rows = (f"(?:{row.pattern})" for row in WORDINGS if row.kind == kind)
+    return re.compile("|".join(rows), re.IGNORECASE | re.DOTALL)
+
 
 # Said of calls in a minute, not of one prompt: "too many tokens, please wait" of Bedrock, and
 # "max tokens per minute" of others (agentao pull 88). What no minute could carry is too long.
@@ -162,7 +163,7 @@ def kind_in(said: str, kind: str) -> bool:
     """Whether `said`, a provider's codes and message, has a wording of `kind`."""
     if kind == "too_long" and _OF_A_MINUTE.search(said) and not _NEVER.search(said):
         return False
-    return _BY_KIND[kind].search(said) is not None
+    return _wordings(kind).search(said) is not None
 
 
 def is_of_the_account(said: str) -> bool:

@@ -27,7 +27,7 @@ from selectllm.models.wrappers.asked import FORMAT, Fingerprint, NewerFormat, as
 from selectllm.models.wrappers.database_lock import LOOKS, in_its_turn, is_busy, locked_by
 from selectllm.models.wrappers.held import Held
 from selectllm.models.wrappers.network_place import check_local
-from selectllm.models.wrappers.reply_json import cache_row, checked_reply
+from selectllm.models.wrappers.reply_json import cache_text, checked_reply
 from selectllm.models.wrappers.reply_rows import Together, read_text, read_texts, write_text
 from selectllm.models.wrappers.row_sets import each_tag, remove_rows, set_tag
 
@@ -189,13 +189,13 @@ class ReplyCache:
             return found
         for key, text in texts:
             with contextlib.suppress(ValueError, TypeError):
-                found[key] = checked_reply(load_json(text or ""))
+                found[key] = checked_reply(load_json(text or ""), text or "")
         return found
 
     def put(self, request: Request, reply: Reply) -> None:
         """Keep `reply` under the request's key, with what `cache ls` shows of it."""
-        row, tag = cache_row(request.model.id, time.time(), reply), asked_text(request)
-        self._in_its_turn(lambda: self._set(request.key, row, tag))
+        text, tag = cache_text(request.model.id, time.time(), reply), asked_text(request)
+        self._in_its_turn(lambda: self._set(request.key, text, tag))
 
     def keep(self, request: Request, reply: Reply) -> None:
         """`put` what was paid for; what the disk does not take is known to this process alone.
@@ -218,8 +218,8 @@ class ReplyCache:
 
         When it returns, the reply is on the disk, or `note` was told that it cannot be.
         """
-        row = cache_row(request.model.id, time.time(), reply)
-        if not await self._together.write(request.key, canonical_json(row), asked_text(request)):
+        text = cache_text(request.model.id, time.time(), reply)
+        if not await self._together.write(request.key, text, asked_text(request)):
             self.keep(request, reply)
 
     def by_model(self) -> dict[str, dict[str, Any]]:
@@ -313,7 +313,7 @@ class ReplyCache:
         with self._store.transact():
             for key, row, tag in rows:
                 if (kept := self._kept(key)) is None:
-                    self._set(key, row, tag)
+                    self._set(key, canonical_json(row), tag)
                     added.append("new")
                     continue
                 added.append("known" if kept[0]["reply"] == row["reply"] else "different")
@@ -321,9 +321,9 @@ class ReplyCache:
                     set_tag(self._store, key, tag)
         return added
 
-    def _set(self, key: str, row: dict[str, Any], tag: str | None) -> None:
-        if not write_text(self._store, key, canonical_json(row), tag):
-            self._store.set(key, row, tag=tag)
+    def _set(self, key: str, text: str, tag: str | None) -> None:
+        if not write_text(self._store, key, text, tag):
+            self._store.set(key, load_json(text), tag=tag)
 
     def _in_its_turn(self, write: Callable[[], Value]) -> Value:
         """See database_lock.py."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from selectllm.core.codec import sha256_json
+from selectllm.core.codec import canonical_json, json_text, sha256_json, sha256_text
 from selectllm.core.types import Reply
 from selectllm.models.wrappers.asked import NewerFormat, is_newer
 
@@ -15,9 +15,17 @@ def cache_row(model: str, at: float, reply: Reply) -> dict[str, Any]:
     return {"model": model, "at": at, "reply": fields, "sha256": sha256_json(fields)}
 
 
-def checked_reply(row: Any) -> Reply:
+def cache_text(model: str, at: float, reply: Reply) -> str:
+    """`cache_row` as canonical JSON, in which the reply is written once for both of its uses."""
+    fields = canonical_json(reply_fields(reply))
+    sha256 = sha256_text(fields)
+    return f'{{"at":{at!r},"model":{json_text(model)},"reply":{fields},"sha256":"{sha256}"}}'
+
+
+def checked_reply(row: Any, text: str = "") -> Reply:
     """The reply of a whole row, which need not have a `sha256`.
 
+    `text`: what the row was read from; its reply is not written anew if that has its hash.
     Raises NewerFormat for a row of a later version, ValueError for any other.
     """
     if is_newer(row):
@@ -25,10 +33,17 @@ def checked_reply(row: Any) -> Reply:
     match row:
         case {"model": str(), "at": float(), "reply": fields}:
             reply = reply_from(fields, cached=True)
-            if row.get("sha256") not in (None, sha256_json(fields)):
+            sha256 = row.get("sha256")
+            if sha256 not in (None, _sha256_in(text)) and sha256 != sha256_json(fields):
                 raise ValueError("not the reply that was kept")
             return reply
     raise ValueError("not a reply")
+
+
+def _sha256_in(text: str) -> str:
+    """Of the reply as it stands in the text of a row."""
+    start = text.find(',"reply":') + len(',"reply":')
+    return sha256_text(text[start : text.rfind(',"sha256":')])
 
 
 def reply_fields(reply: Reply) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from types import MappingProxyType
 import numpy as np
 
 from selectllm.core.arrays import Ints, Vectors
-from selectllm.core.codec import seeded_hash
+from selectllm.core.codec import seeded_hash, seeded_hashes
 from selectllm.core.errors import EncoderError, UsageError
 from selectllm.core.plugins import Port, calling, find
 from selectllm.core.types import Cluster
@@ -85,9 +85,8 @@ def show_order(members: Sequence[str], seed: int, cluster: int, order: int) -> t
 
     Order 0, 1, ... of a cluster are independent draws, so that a slot is never a topic.
     """
-    return tuple(
-        sorted(members, key=lambda id: (seeded_hash("show", seed, cluster, order, id), id))
-    )
+    draws = seeded_hashes("show", seed, cluster, order, each=members)
+    return tuple(member for _, member in sorted(zip(draws, members, strict=True)))
 
 
 def at_random(rows: SeededRows, clusters: int, seed: int) -> Ints:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selectllm.core.arrays import Floats, Ints, Vectors
-from selectllm.core.codec import seeded_hash
+from selectllm.core.codec import seeded_hashes
 from selectllm.core.errors import UsageError
 from selectllm.core.workers import HERE, Workers
 
@@ -89,7 +89,7 @@ class SeededRows:
 
 def seeded_order(ids: Sequence[str], *drawn_by: str | int) -> Ints:
     """Positions of distinct ids by hash(drawn_by, id); the id itself settles equal hashes."""
-    draws = (seeded_hash(*drawn_by, id) for id in ids)
+    draws = seeded_hashes(*drawn_by, each=ids)
     hashes = np.fromiter(draws, dtype=np.uint64, count=len(ids))
     order = np.argsort(hashes, kind="stable")
     if (hashes[order[1:]] == hashes[order[:-1]]).any():  # of a million ids once in 30 million times

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from selectllm.core.arrays import Floats, Ints, Vectors
-from selectllm.core.codec import seeded_hash
+from selectllm.core.codec import seeded_hashes
 from selectllm.core.types import Item
 from selectllm.core.workers import HERE, Workers
 from selectllm.data.stored_items import ids_of, picked
@@ -46,7 +46,7 @@ class Candidates:
 
 def by_score(candidates: Candidates, scores: Sequence[float]) -> list[int]:
     """Positions by descending score; ties by seeded hash of the id, never by file order."""
-    draws = (seeded_hash("tie", candidates.seed, id) for id in ids_of(candidates.items))
+    draws = seeded_hashes("tie", candidates.seed, each=ids_of(candidates.items))
     ties = np.fromiter(draws, dtype=np.uint64, count=len(candidates.items))
     order: list[int] = np.lexsort((ties, -np.asarray(scores, dtype=np.float64))).tolist()
     return order
