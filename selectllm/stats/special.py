@@ -1,4 +1,4 @@
-"""The functions of scipy.special that are used here, loaded in a tenth of the time.
+"""The functions of scipy.special that are used here, loaded in an eighth of the time.
 
 `import scipy.special` makes a wrapper for each of its functions that passes on the arrays of
 other libraries, for which it loads all of numpy. The functions themselves lie in one compiled
