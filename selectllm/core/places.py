@@ -20,15 +20,15 @@ class Places:
         self._free = asyncio.Semaphore(count)  # whoever waits longest comes first
         self._begun = asyncio.Semaphore(2 * count)
 
-    async def taken(self) -> Place:
+    async def taken(self) -> HeldPlace:
         """A place for a call that begins."""
         await self._begun.acquire()
-        place = Place(self._free, self._begun)
+        place = HeldPlace(self._free, self._begun)
         await place.take()
         return place
 
 
-class Place:
+class HeldPlace:
     """What a call has while it is at work. `begun` is the call's from its beginning to its end."""
 
     def __init__(self, free: asyncio.Semaphore, begun: asyncio.Semaphore) -> None:
@@ -58,7 +58,7 @@ class Place:
             self._begun.release()
 
 
-_PLACE: ContextVar[Place | None] = ContextVar("the place of this call", default=None)
+_PLACE: ContextVar[HeldPlace | None] = ContextVar("the place of this call", default=None)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from selectllm.core.errors import ProviderError, SelectLLMError
-from selectllm.core.places import Place, Places
+from selectllm.core.places import HeldPlace, Places
 from selectllm.core.stopping import stopped, to_the_end
 
 FAILURES_IN_A_ROW = 8  # of one model, each after its retries: the provider is down, stop asking
@@ -30,7 +30,7 @@ async def run_all(
     """
     stop: list[SelectLLMError] = []
 
-    async def one(thing: Thing, place: Place) -> None:
+    async def one(thing: Thing, place: HeldPlace) -> None:
         try:
             with place.kept():
                 await do(thing)
