@@ -27,7 +27,7 @@ demo: install
 
 # On every core, a part of the tests each; `pytest` alone runs all of them in one process.
 test: install
-	$(BIN)/python -m pytest -n logical --dist worksteal -m "not slow and not browser"
+	$(BIN)/python -m pytest -n logical --dist worksteal -m "not slow and not browser and not site"
 
 # What starts environments, clusters, browsers or processes that each load torch.
 test-slow: install
@@ -49,6 +49,7 @@ lint: install
 docs: install
 	$(BIN)/cog -P -I docs -r docs/*.md
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+	$(BIN)/python -m pytest -q -m site tests/docs/test_site.py
 
 # After words, options or figures changed: what the pages show of the code and of commands, anew.
 docs-refresh: install

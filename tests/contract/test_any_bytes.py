@@ -120,9 +120,9 @@ def assert_read_or_named(kind: str, folder: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", READERS)
-@pytest.mark.parametrize("content", HOSTILE, ids=lambda content: repr(content[:20]))
-def test_hostile_bytes_are_read_or_named(tmp_path: Path, kind: str, content: bytes) -> None:
-    assert_read_or_named(kind, tmp_path, content)
+def test_hostile_bytes_are_read_or_named(tmp_path: Path, kind: str) -> None:
+    for content in HOSTILE:
+        assert_read_or_named(kind, tmp_path, content)
 
 
 @pytest.mark.parametrize("kind", READERS)

@@ -8,7 +8,8 @@ says of a line or a field is tested where the reader is.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,24 +90,35 @@ def assert_named(selectllm: Command, words: tuple[object, ...], file: str) -> No
     assert not Path("new", "results.json").exists()
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@contextmanager
+def damaged(file: str, damage: Callable[[Path], None]) -> Iterator[None]:
+    """The file is damaged, and whole again afterwards."""
+    path, whole = Path(file), Path(file).read_bytes()
+    damage(path)
+    yield
+    if path.is_dir():
+        path.rmdir()
+    path.write_bytes(whole)
+
+
 @pytest.mark.parametrize(
     ("words", "file"), [(words, file) for words, files in READERS.values() for file in files]
 )
 def test_a_file_that_cannot_be_read_is_named_and_nothing_is_written(
-    selectllm: Command, words: tuple[object, ...], file: str, damage: Callable[[Path], None]
+    selectllm: Command, words: tuple[object, ...], file: str
 ) -> None:
-    damage(Path(file))
-    assert_named(selectllm, words, file)
+    for damage in DAMAGES:
+        with damaged(file, damage):
+            assert_named(selectllm, words, file)
 
 
-@pytest.mark.parametrize("damage", DAMAGES[1:])
 @pytest.mark.parametrize("file", LOGS)
 def test_a_log_that_cannot_be_read_is_named_and_left_as_it_is(
-    selectllm: Command, file: str, damage: Callable[[Path], None]
+    selectllm: Command, file: str
 ) -> None:
-    damage(Path(file))
-    assert_named(selectllm, LOGS[file], file)
+    for damage in DAMAGES[1:]:
+        with damaged(file, damage):
+            assert_named(selectllm, LOGS[file], file)
 
 
 @pytest.mark.parametrize("file", ["runs/asked/decisions.jsonl", "spread.jsonl.decisions.jsonl"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,8 +82,13 @@ def modules() -> Iterator[tuple[str, ast.Module]]:
         yield name.removesuffix(".__init__"), ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+@functools.cache
+def imports(tree: ast.AST) -> tuple[tuple[str, bool], ...]:
     """(module, at the top of its file) for every import that runs."""
+    return tuple(_imports(tree))
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
     top = {id(node) for node in getattr(tree, "body", [])}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:

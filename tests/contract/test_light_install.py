@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import Distribution, distribution
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.conftest import Outcome
 
@@ -27,40 +32,120 @@ BY_MODEL = (*SELECT, "--prompt", "short@1", "--model")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site-packages of a new environment that holds the wheel and what it depends on."""
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python of a new environment that holds the wheel and what it depends on.
+
+    What it depends on is linked from the environment of the tests, where pip has installed it. pip
+    then installs the wheel where it can look nowhere else: it fails if anything is missing.
+    """
     folder = tmp_path_factory.mktemp("light")
     build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
     subprocess.run(build, check=True, capture_output=True)
     venv.create(folder / "venv", with_pip=False)
     (wheel,) = folder.glob("*.whl")
-    python = python_of(folder / "venv")
-    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet")
-    constraints = ("-c", ROOT / "constraints.txt")
+    python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     # The plugin is part of the light install; pytest is what its users have.
+    for name in needed("selectllm", "pytest") - {"selectllm"}:
+        link(distribution(name), site_of(python))
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--no-index")
     # Without PYTHONPATH, on which pip would find what it is to install.
     alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run(
-        (*pip, *constraints, wheel, "pytest"), check=True, capture_output=True, env=alone
-    )
+    done = subprocess.run((*pip, wheel, "pytest"), capture_output=True, text=True, env=alone)
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+def needed(*names: str) -> set[str]:
+    """The distributions that these need, they among them, as their own metadata say."""
+    asked = [Requirement(name) for name in names]
+    seen: set[tuple[str, str]] = set()
+    while asked:
+        requirement = asked.pop()
+        for extra in {"", *requirement.extras}:
+            name = canonicalize_name(requirement.name)
+            if (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            for each in map(Requirement, distribution(name).requires or ()):
+                if each.marker is None or each.marker.evaluate({"extra": extra}):
+                    asked.append(each)
+    return {name for name, _ in seen}
+
+
+def link(held: Distribution, site: Path) -> None:
+    """Have the modules of a distribution in another environment too, compiled where they are."""
+    for file in map(str, held.files or ()):
+        if file.startswith(".."):
+            continue  # a script
+        for name in {file, cache_from_source(file) if file.endswith(".py") else file}:
+            source, target = Path(str(held.locate_file(name))), site / name
+            if not source.exists() or target.exists():
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source, target)
+            except OSError:  # another disk
+                shutil.copy2(source, target)
+
+
+def site_of(python: Path) -> Path:
+    """The site-packages of an environment."""
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     return Path(done.stdout.strip())
 
 
-def python_of(environment: Path) -> Path:
-    return environment / ("Scripts" if os.name == "nt" else "bin") / "python"
+SERVED = """
+import contextlib, io, json, os, sys
+from selectllm.cli import main
+for line in sys.stdin:
+    folder, words = json.loads(line)
+    os.chdir(folder)
+    os.environ["SELECTLLM_CACHE_DIR"] = "cache"
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        with contextlib.redirect_stderr(io.StringIO()) as err:
+            code = main(words)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    """The environment of processes, without any key."""
+    kept = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
+    return kept | {"PYTHONPATH": ""}
+
+
+@pytest.fixture(scope="module")
+def served(python: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process of the light environment that runs one command after another."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(
+        [python, "-P", "-c", SERVED], env=environment, text=True, **pipes
+    ) as process:
+        yield process
 
 
 @pytest.fixture
-def light(site: Path, tmp_path: Path) -> Light:
+def light(served: subprocess.Popen[str], tmp_path: Path) -> Light:
     """Runs `selectllm` of the light environment in an empty folder, without any key."""
-    python = python_of(next(each for each in site.parents if each.name == "venv"))
-    kept = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
-    environment = kept | {"SELECTLLM_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": ""}
 
-    def run(*words: object, module: str = "selectllm") -> Outcome:
-        command = [python, "-m", module, *map(str, words)]
+    def run(*words: object) -> Outcome:
+        assert served.stdin is not None
+        assert served.stdout is not None
+        served.stdin.write(json.dumps([str(tmp_path), [*map(str, words)]]) + "\n")
+        served.stdin.flush()
+        return Outcome(*json.loads(served.stdout.readline()))
+
+    return run
+
+
+@pytest.fixture
+def module(python: Path, environment: dict[str, str], tmp_path: Path) -> Light:
+    """Runs a module in the light environment, in a process of its own."""
+
+    def run(*words: object) -> Outcome:
+        command = [python, "-m", *map(str, words)]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True
         )
@@ -91,15 +176,17 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_is_small(site: Path) -> None:
-    size = sum(path.lstat().st_size for path in site.rglob("*") if path.is_file())
-    assert size < MOST_BYTES
+def test_it_is_small(python: Path) -> None:
+    files = [path for path in site_of(python).rglob("*") if path.is_file()]
+    assert sum(path.lstat().st_size for path in files) < MOST_BYTES
 
 
-def test_it_has_nothing_of_the_extras(light: Light) -> None:
-    assert light("--help").code == 0
-    for module in ABSENT:
-        assert light(module=module).code != 0
+def test_it_has_nothing_of_the_extras(python: Path, environment: dict[str, str]) -> None:
+    code = f"from importlib.util import find_spec; print([*filter(find_spec, {ABSENT})])"
+    done = subprocess.run(
+        [python, "-P", "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_the_gate_verify_and_report_work(light: Light, tmp_path: Path) -> None:
@@ -110,13 +197,13 @@ def test_the_gate_verify_and_report_work(light: Light, tmp_path: Path) -> None:
     assert "PASS" in light("report", "run").out
 
 
-def test_the_plugin_of_pytest_loads_and_gates(light: Light, tmp_path: Path) -> None:
+def test_the_plugin_of_pytest_loads_and_gates(module: Light, tmp_path: Path) -> None:
     test = tmp_path / "test_gate.py"
     suite, baseline = ROOT / "eval/suites/gate.yaml", ROOT / "eval/baselines/gate.json"
     test.write_text(
         f"def test(selection_gate):\n    selection_gate({str(suite)!r}, {str(baseline)!r})\n"
     )
-    done = light("-q", "-p", "no:cacheprovider", test, module="pytest")
+    done = module("pytest", "-q", "-p", "no:cacheprovider", test)
     assert done.code == 0, done.out + done.err
 
 
@@ -125,7 +212,9 @@ def test_selecting_works_where_nothing_is_embedded(light: Light, files: Path) ->
     assert light(*SELECT, "--strategy", "longest", "-o", "b.jsonl").code == 0
 
 
-def test_recorded_replies_are_compared_also_on_given_clusters(light: Light, files: Path) -> None:
+def test_recorded_replies_are_compared_also_on_given_clusters(
+    light: Light, module: Light, files: Path
+) -> None:
     suite = files / "suite.yaml"
     text = suite.read_text()
     scripted = text.replace("id: openai/gpt-4o-mini", "id: mock/first").replace(
@@ -134,14 +223,14 @@ def test_recorded_replies_are_compared_also_on_given_clusters(light: Light, file
     suite.write_text(scripted)
     assert light("eval", "suite.yaml", "-o", "run").code == 0
     suite.write_text(text)
-    recorded(light, files)
+    recorded(module, files)
     arms = ("--a", "short@1", "--b", "best@1", "--offline")
     assert light("ab", "suite.yaml", *arms).code in (0, 1, 3)
     suite.write_text(text.replace("{by: random, size: 4}", "{file: run/clusters.json}"))
     assert light("ab", "suite.yaml", *arms).code in (0, 1, 3)
 
 
-def recorded(light: Light, files: Path) -> None:
+def recorded(module: Light, files: Path) -> None:
     """Write the suite's replies: each request that it will make, answered with the first label."""
     (files / "record.py").write_text(
         "import asyncio\n"
@@ -158,7 +247,7 @@ def recorded(light: Light, files: Path) -> None:
         "with sl.Session('.', engine=Engine()) as session:\n"
         "    session.evaluate('suite.yaml', record='replies.jsonl', out='recorded')\n"
     )
-    done = light(module="record")
+    done = module("record")
     assert done.code == 0, done.err
 
 

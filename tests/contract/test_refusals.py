@@ -458,11 +458,12 @@ def assert_named(
     assert files() == before, words
 
 
-@pytest.mark.parametrize(("words", "named"), ROWS, ids=[" ".join(words) for words, _ in ROWS])
-def test_what_the_words_mean_is_refused(
-    selectllm: Command, words: list[str], named: list[str]
-) -> None:
-    assert_named(selectllm, files(), words, *named)
+@pytest.mark.parametrize("verb", dict.fromkeys(words[0] for words, _ in ROWS))
+def test_what_the_words_mean_is_refused(selectllm: Command, verb: str) -> None:
+    before = files()
+    for words, named in ROWS:
+        if words[0] == verb:
+            assert_named(selectllm, before, words, *named)
 
 
 def wrong(option: click.Parameter) -> str | None:

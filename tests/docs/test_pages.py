@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -111,24 +109,3 @@ def test_every_room_is_on_the_map() -> None:
             assert (ROOT / inside / name).exists(), name
     rooms = {path.parent.name for path in (ROOT / "selectllm").glob("*/__init__.py")}
     assert {row.strip(" /") for row in rows if row.startswith("  ")} == rooms
-
-
-@pytest.mark.slow
-def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
-    """With a Markdown twin of every page, all of them in llms.txt."""
-    builder = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", str(DOCS), str(tmp_path)]
-    done = subprocess.run(builder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    listed = (tmp_path / "llms.txt").read_text(encoding="utf-8")
-    for name in TEXTS:
-        assert (tmp_path / f"{name}.html").exists()
-        assert (tmp_path / f"{name}.html.md").read_text(encoding="utf-8").startswith("# ")
-        assert f"({name}.html.md)" in listed
-        twin = (tmp_path / f"{name}.html.md").read_text(encoding="utf-8")
-        pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", twin)
-        assert all((tmp_path / picture).exists() for picture in pictures), name
-    assert "&#" not in listed
-    reference = (tmp_path / "api.html.md").read_text(encoding="utf-8")
-    assert "mailto:" not in reference
-    for name in ("select", "evaluate", "ab", "Session", "Strategy", "UtilitySource"):
-        assert f"selectllm.{name}" in reference

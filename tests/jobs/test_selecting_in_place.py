@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -30,6 +28,7 @@ from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectArguments
 from selectllm.models.model import ModelSpec, Vote
 from tests.conftest import pool_rows, read_jsonl, write_jsonl
+from tests.support.forked import ASKING, fork
 from tests.support.made_vectors import random_vectors
 from tests.support.provider_server import ProviderServer
 
@@ -121,8 +120,7 @@ def test_after_sigkill_the_same_command_goes_on_to_the_same_selection() -> None:
         "log='log.jsonl').write('out.jsonl')"
     )
     with ProviderServer(reply=lambda messages: "[2]", latency=0.1) as server:
-        words = [sys.executable, "-c", script, server.base_url]
-        process = subprocess.Popen(words)
+        process = fork("-c", script, server.base_url, loads=ASKING)
         deadline = time.monotonic() + 300
         while server.count < 25 and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -131,12 +129,12 @@ def test_after_sigkill_the_same_command_goes_on_to_the_same_selection() -> None:
         kept = len(read_jsonl(Path("log.jsonl"))) - 1
         assert 20 <= kept < 66
         assert [path for path in Path("cache").iterdir() if path.is_file()] == []  # no copy is left
-        subprocess.run(words, check=True)
+        assert fork("-c", script, server.base_url, loads=ASKING).wait() == 0
         assert server.count <= 66 + 2  # those under way were sent twice
         asked = [server.base_url, "no ids.parquet", "again.jsonl"]
         whole = script.replace("'no ids'", "sys.argv[2]").replace("'out.jsonl'", "sys.argv[3]")
         whole = whole.replace("'log.jsonl'", "'again.log.jsonl'")
-        subprocess.run([sys.executable, "-c", whole, *asked], check=True)
+        assert fork("-c", whole, *asked, loads=ASKING).wait() == 0
         assert server.count <= 66 + 2  # the same questions, from the cache
     assert Path("out.jsonl").read_bytes() == Path("again.jsonl").read_bytes()
 

@@ -47,7 +47,7 @@ def test_the_suites_of_the_demo_show_what_a_difference_looks_like(folder: Path) 
     assert [verdict["word"] for verdict in gate.verdicts] == ["fail", "pass"]
 
 
-SEEDS = range(30)
+SEEDS = range(20)
 
 
 def compared(skills: tuple[float, float], seed: int, way: str = "short@1") -> str:

@@ -62,10 +62,10 @@ def test_only_what_follows_the_reasoning_is_picked(opening: str, closing: str) -
     assert said(f"{opening}{TRIED}{closing}{MEANT}<|eot_id|>").picks == PICKS
 
 
-@pytest.mark.parametrize(("opening", "closing"), EVERY)
-@pytest.mark.parametrize("finish", ["stop", "length"])
-def test_reasoning_that_never_ends_holds_no_answer(opening: str, closing: str, finish: str) -> None:
-    assert said(opening + TRIED, finish).picks == ()
+@pytest.mark.parametrize("opening", dict.fromkeys(opening for opening, _ in EVERY))
+def test_reasoning_that_never_ends_holds_no_answer(opening: str) -> None:
+    for finish in ("stop", "length"):
+        assert said(opening + TRIED, finish).picks == ()
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_every_mark_says_who_writes_it() -> None:
 @pytest.mark.parametrize(
     "unit", ["<think>", "</think>", "a", "<", "[", "Reasoning:\n", "\x1b[", "é", "\n", "[1, 2]"]
 )
-@pytest.mark.parametrize("kind", ["indices", "json", "scores", "ranking"])
-def test_ten_million_characters_are_no_answer(unit: str, kind: str) -> None:
+def test_ten_million_characters_are_no_answer(unit: str) -> None:
     reply = unit * (10_000_000 // len(unit))
-    asked = Question(QUESTION.shown, QUESTION.labels, 2, kind)
-    assert parse(reply, asked).picks == ()
-    assert parse(reply + MEANT, asked, "length").picks == ()
+    for kind in ("indices", "json", "scores", "ranking"):
+        asked = Question(QUESTION.shown, QUESTION.labels, 2, kind)
+        assert parse(reply, asked).picks == ()
+        assert parse(reply + MEANT, asked, "length").picks == ()
