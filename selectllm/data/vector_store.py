@@ -38,7 +38,9 @@ KEY = "S32"  # numpy compares all 32 bytes; only .tolist() would drop zeros at t
 
 def text_keys(texts: Sequence[str]) -> NDArray[np.bytes_]:
     """(n_texts,) sha256 digests of the texts' UTF-8 bytes."""
-    digests = b"".join(hashlib.sha256(text.encode("utf-8")).digest() for text in texts)
+    digests = bytearray()  # what joins them would hold each as an object, too
+    for text in texts:
+        digests += hashlib.sha256(text.encode("utf-8")).digest()
     return np.frombuffer(digests, dtype=KEY)
 
 
@@ -106,8 +108,12 @@ class VectorStore:
             return np.full(len(keys), -1, dtype=np.intp)
         order = np.argsort(known, kind="stable")
         known = known[order]
-        at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-        return np.where(known[at] == keys, order[at], -1)
+        rows = np.empty(len(keys), dtype=np.intp)
+        for start in range(0, len(keys), BLOCK):
+            some = keys[start : start + BLOCK]
+            at = np.minimum(np.searchsorted(known, some), len(known) - 1)
+            rows[start : start + BLOCK] = np.where(known[at] == some, order[at], -1)
+        return rows
 
     def read(self, rows: Ints) -> Vectors:
         """(n, dim) vectors of rows that `find` gave; (0, 0) from an empty store."""
