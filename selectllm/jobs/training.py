@@ -160,9 +160,8 @@ def _note_conversations(session: Session, items: Sequence[Item]) -> None:
     if talks := sum(item.is_conversation for item in items):
         session.note(
             f"Note: {talks:,} of {len(items):,} items are conversations. The student is trained on "
-            "their instruction, input and response, as `turns` chooses them; other turns, such as "
-            "calls of tools, are not trained on. To train on every turn elsewhere, write training "
-            "files with `export`."
+            "their instruction, input and response; other turns, such as calls of tools, are not "
+            "trained on. To train on every turn elsewhere, write training files with `export`."
         )
 
 

@@ -260,6 +260,15 @@ def test_too_little_memory_says_what_to_lower(selectllm: Command) -> None:
 # How long it takes
 
 
+def test_what_a_student_sees_of_conversations_is_told(selectllm: Command) -> None:
+    talk = [("system", "Be brief."), ("user", "Name a river."), ("assistant", "The Elbe.")]
+    messages = [{"role": role, "content": text} for role, text in talk]
+    plain = {"messages": messages[1:]}
+    write_jsonl(Path("talks.jsonl"), [{"messages": messages}, plain, plain])
+    told = train(selectllm, "--dry-run", selection="talks.jsonl").err
+    assert "Note: 1 of 3 items are conversations. The student is trained on their inst" in told
+
+
 def test_a_dry_run_of_a_training_tells_what_it_takes_and_trains_nothing(
     selectllm: Command,
 ) -> None:
