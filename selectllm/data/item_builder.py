@@ -227,4 +227,4 @@ def _items(*columns: Sequence[Any]) -> list[Item]:
     items = [*map(object.__new__, repeat(Item, len(columns[0])))]
     for put, values in zip(_PLACES, columns, strict=True):
         deque(map(put, items, values), maxlen=0)
-    return items  # type: ignore[return-value]
+    return items

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from selectllm.core import names
@@ -139,15 +140,14 @@ class PoolLayout:
         """
         if not self.plain:
             return None
-        asked, given, answered = (  # of whatever types
+        columns: list[list[Any]] = [
             [None] * len(rows) if name is None else [row.get(name) for row in rows]
             for name in (self.instruction, self.input, self.response)
-        )
+        ]
+        asked, given, answered = columns
         if {*map(type, asked)} != {str} or not all(asked) or any(map(str.isspace, asked)):
             return None
-        if not _NULLS_OR_TEXTS.issuperset(map(type, given)):
-            return None
-        if not _NULLS_OR_TEXTS.issuperset(map(type, answered)):
+        if not _NULLS_OR_TEXTS.issuperset(map(type, chain(given, answered))):
             return None
         return asked, [text or "" for text in given], answered
 

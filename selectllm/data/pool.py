@@ -234,8 +234,10 @@ def _nothing_in(path: Path, rejected: Sequence[Rejected]) -> PoolError:
 
 def _identity(items: Iterable[Item]) -> Iterator[str]:
     """What `Pool.sha256` covers; a mark sets the empty response apart from none."""
-    for item in items:
-        yield item.id
-        yield item.instruction
-        yield item.input
-        yield "none" if item.response is None else f"text:{item.response}"
+    return chain.from_iterable(
+        (item.id, item.instruction, item.input, _marked(item.response)) for item in items
+    )
+
+
+def _marked(response: str | None) -> str:
+    return "none" if response is None else f"text:{response}"

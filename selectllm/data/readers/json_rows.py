@@ -298,16 +298,15 @@ def is_deep(value: Any) -> bool:
 
 
 def _marks(data: bytes) -> int:
-    """How many quotation marks stand in JSON but those that are escaped."""
+    """How many quotation marks stand in an object of JSON but those that are escaped."""
+    codes = np.frombuffer(data, dtype=np.uint8)
+    marks = codes == ord('"')
     if b"\\" in data:
-        codes = np.frombuffer(data, dtype=np.uint8)
         slashes = codes == ord("\\")
-        if (slashes[1:] & slashes[:-1]).any():  # of which one escapes the other
+        if (slashes[1:] & slashes[:-1]).any():  # one of them escapes the other
             return _marks(data.replace(rb"\\", b""))
-        return int(np.count_nonzero((codes[1:] == ord('"')) & ~slashes[:-1])) + (
-            codes[0] == ord('"')
-        )
-    return int(np.count_nonzero(np.frombuffer(data, dtype=np.uint8) == ord('"')))
+        marks[1:] &= ~slashes[:-1]
+    return int(np.count_nonzero(marks))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
