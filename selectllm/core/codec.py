@@ -136,15 +136,19 @@ def sha256_texts(texts: Iterable[str]) -> str:
     """
     digest = hashlib.sha256()
     texts = iter(texts)
-    while some := [text.encode("utf-8") for text in islice(texts, _TEXTS_AT_A_TIME)]:
-        # Behind each other in one buffer: a call of `update` takes longer than a short text.
-        lengths = [_LENGTHS[n] if (n := len(data)) < _SHORT else _length(n) for data in some]
-        digest.update(b"".join(chain.from_iterable(zip(lengths, some, strict=True))))
+    while some := [*islice(texts, _TEXTS_AT_A_TIME)]:
+        # Behind each other in one buffer: a call of `update` takes longer than a short text. All
+        # is text with a character a byte, so that ASCII, as most of it is, needs no encoding.
+        if not "".join(some).isascii():
+            some = [t if t.isascii() else t.encode("utf-8").decode("latin-1") for t in some]
+        lengths = [_LENGTHS[n] if n < _SHORT else _length(n) for n in map(len, some)]
+        together = "".join(chain.from_iterable(zip(lengths, some, strict=True)))
+        digest.update(together.encode("latin-1"))
     return digest.hexdigest()
 
 
-def _length(characters: int) -> bytes:
-    return characters.to_bytes(8, "big")
+def _length(characters: int) -> str:
+    return characters.to_bytes(8, "big").decode("latin-1")
 
 
 _TEXTS_AT_A_TIME = 1_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from selectllm.core import names
@@ -35,7 +36,7 @@ TURNS = "turns"
 _KINDS = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
 _SENTENCE = 4  # blanks in what is rather a text than the name of a column
 _NOTHING = Exchange(None, None)
-_NULL_OR_TEXT = (type(None), str)
+_NULLS_OR_TEXTS = frozenset({type(None), str})
 
 
 class Texts(NamedTuple):
@@ -126,9 +127,29 @@ class PoolLayout:
         answered = row.get(self.response) if self.response is not None else None
         if type(asked) is not str or not asked or asked.isspace():
             return None
-        if type(given) not in _NULL_OR_TEXT or type(answered) not in _NULL_OR_TEXT:
+        if type(given) not in _NULLS_OR_TEXTS or type(answered) not in _NULLS_OR_TEXTS:
             return None
         return Texts(asked, given or "", answered)
+
+    def columns(
+        self, rows: Sequence[Mapping[str, Any]]
+    ) -> tuple[list[str], list[str], list[str | None]] | None:
+        """Instructions, inputs and responses of rows; None where one needs a closer look.
+
+        That is for `texts`, which then gives the same or raises.
+        """
+        if not self.plain:
+            return None
+        columns: list[list[Any]] = [
+            [None] * len(rows) if name is None else [row.get(name) for row in rows]
+            for name in (self.instruction, self.input, self.response)
+        ]
+        asked, given, answered = columns
+        if {*map(type, asked)} != {str} or not all(asked) or any(map(str.isspace, asked)):
+            return None
+        if not _NULLS_OR_TEXTS.issuperset(map(type, chain(given, answered))):
+            return None
+        return asked, [text or "" for text in given], answered
 
     def _turns(self, row: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         """The turns as the row has them; None where there is no chat. Raises BadRow."""

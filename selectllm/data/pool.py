@@ -6,10 +6,10 @@ import contextlib
 import json
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +21,14 @@ from selectllm.core.errors import PoolError, UsageError
 from selectllm.core.files import atomic_write
 from selectllm.core.shown import shortened
 from selectllm.core.types import Item, Pool
-from selectllm.data.chats import ASSISTANTS, dialogues_note, is_dialogue, notes_on
-from selectllm.data.columns import mapping
-from selectllm.data.layouts import (
-    TURNS,
-    PoolLayout,
-    Texts,
-    kind_of,
-    layout_of,
-    no_instruction,
-)
-from selectllm.data.likely import SAMPLE
-from selectllm.data.paths import value_at
+from selectllm.data.item_builder import ItemBuilder
+from selectllm.data.layouts import TURNS
 from selectllm.data.readers import format_of, place, scan_rows
 from selectllm.data.readers.memory import record_rows
 from selectllm.data.readers.partitioned import is_partitioned
-from selectllm.data.readers.records import BadRow, MendedRow
+from selectllm.data.readers.records import BadRow
 from selectllm.data.stored_items import PackedIds, StoredItems, parts_read
-from selectllm.data.trees import conversations, of_assistants_note
-from selectllm.data.turns import notes_on_odd
-
-_FEW = 10  # items, of which nothing is said
-_MANY = 100_000  # different texts, which are not nearly all equal whatever the pool
-_SAMPLED = 1_000  # items that are looked at for conversations in one text
-_ALIKE = 0.1  # of the texts are different where nearly all are equal
+from selectllm.data.trees import conversations
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +95,21 @@ def _loaded(
 ) -> LoadedPool:
     """`load_pool` of the rows that are `scanned`, all in memory."""
     rows, trees = conversations(scanned, columns)
-    builder = _Builder(partial(place, path), columns, rows)
-    items: list[Item] = []
+    builder = ItemBuilder(partial(place, path), columns, rows)
     rejected: list[Rejected] = []
-    for number, row in rows:
-        try:
-            items.append(builder.item(number, row))
-        except BadRow as bad:
-            if not skip_bad:
-                raise bad.at(place(path, number)) from None
-            rejected.append(_rejected(path, number, row, bad))
-        except PoolError as error:
-            unread = format_of(path).notes(path)
-            if error.argument != "columns" or not unread:
-                raise
-            raise PoolError(f"{error}. Note that {unread[0]}", argument="columns") from None
+
+    def left_out(number: int, row: Any, bad: BadRow) -> None:
+        if not skip_bad:
+            raise bad.at(place(path, number)) from None
+        rejected.append(_rejected(path, number, row, bad))
+
+    try:
+        items = [*chain.from_iterable(builder.made(left_out))]
+    except PoolError as error:
+        unread = format_of(path).notes(path)
+        if error.argument != "columns" or not unread:
+            raise
+        raise PoolError(f"{error}. Note that {unread[0]}", argument="columns") from None
     if not items:
         raise _nothing_in(path, rejected)
     notes = (*format_of(path).notes(path), *(trees.notes() if trees else ()), *builder.notes())
@@ -149,24 +133,20 @@ def _stored(
     rows, trees = conversations(scan_rows(path), columns)
     if trees is not None:
         return None
-    builder = _Builder(partial(place, path), columns, rows, unique=False)
+    builder = ItemBuilder(partial(place, path), columns, rows, unique=False)
     parts = parts_read(path)
-    hashes, kept = array("q"), array("q")
+    hashes = array("q")
     rejected: list[Rejected] = []
 
+    def left_out(number: int, row: Any, bad: BadRow) -> None:
+        if not skip_bad:
+            raise bad.at(place(path, number)) from None
+        rejected.append(_rejected(path, number, row, bad))
+
     def names() -> Iterator[str]:
-        for number, row in rows:
-            try:
-                item = builder.item(number, row)
-            except BadRow as bad:
-                if not skip_bad:
-                    raise bad.at(place(path, number)) from None
-                rejected.append(_rejected(path, number, row, bad))
-                continue
-            hashes.append(hash(item.id))
-            if skip_bad:
-                kept.append(number - 1)
-            yield item.id
+        for items in builder.made(left_out):
+            hashes.extend(hash(item.id) for item in items)
+            yield from (item.id for item in items)
 
     ids = PackedIds(names())
     if builder.layout is None or not len(ids):
@@ -175,10 +155,17 @@ def _stored(
         if builder.layout.id is not None:
             return None
         ids = PackedIds(name + repeats.get(place, "") for place, name in enumerate(ids))
-    good = np.frombuffer(kept, dtype=np.int64) if rejected else None
+    good = _but(rejected, len(ids)) if rejected else None
     items = StoredItems(parts, builder.layout, ids, folder, good)
     pool = Pool(items, sha256_texts(_identity(items)), str(path), builder.notes())
     return LoadedPool(pool, tuple(rejected))
+
+
+def _but(rejected: Sequence[Rejected], items: int) -> NDArray[np.int64]:
+    """The places of the rows that became items."""
+    good = np.ones(items + len(rejected), dtype=bool)
+    good[[each.line - 1 for each in rejected]] = False
+    return np.flatnonzero(good)
 
 
 def _repeats(ids: PackedIds, hashes: NDArray[np.int64]) -> dict[int, str]:
@@ -214,13 +201,12 @@ def load_beside(path: Path, columns: Mapping[str, str]) -> Pool:
 def pool_of(records: Any, columns: Mapping[str, str] | None = None) -> Pool:
     """See `Pool.from_records`."""
     rows, trees = conversations(record_rows(records), _checked(columns))
-    builder = _Builder("record {}".format, _checked(columns), rows)
-    items: list[Item] = []
-    for number, row in rows:
-        try:
-            items.append(builder.item(number, row))
-        except BadRow as bad:
-            raise bad.at(f"record {number}", of_file=False) from None
+    builder = ItemBuilder("record {}".format, _checked(columns), rows)
+
+    def left_out(number: int, row: Any, bad: BadRow) -> None:
+        raise bad.at(f"record {number}", of_file=False) from None
+
+    items = [*chain.from_iterable(builder.made(left_out))]
     if not items:
         raise PoolError("the pool is empty. Give it at least one record")
     notes = (*(trees.notes() if trees else ()), *builder.notes())
@@ -264,133 +250,10 @@ def _nothing_in(path: Path, rejected: Sequence[Rejected]) -> PoolError:
 
 def _identity(items: Iterable[Item]) -> Iterator[str]:
     """What `Pool.sha256` covers; a mark sets the empty response apart from none."""
-    for item in items:
-        yield item.id
-        yield item.instruction
-        yield item.input
-        yield "none" if item.response is None else f"text:{item.response}"
+    return chain.from_iterable(
+        (item.id, item.instruction, item.input, _marked(item.response)) for item in items
+    )
 
 
-class _Builder:
-    """Makes the rows of one file into items with unique ids.
-
-    `rows`: the same that are handed to `item`; what is still ahead shows what a file holds whose
-    first row does not say it. `unique`: see to it that ids are; else somebody else does.
-    """
-
-    def __init__(
-        self,
-        place: Callable[[int], str],
-        mapped: Mapping[str, str],
-        rows: Iterator[tuple[int, Any]],
-        *,
-        unique: bool = True,
-    ) -> None:
-        self._place = place
-        self._unique = unique
-        self._mapped = mapped
-        self._rows = rows
-        self.layout: PoolLayout | None = None
-        self._given: dict[str, int] = {}  # id -> number of its row
-        self._repeats: dict[str, int] = {}  # made id -> last suffix tried
-        self._chats = self._several = self._with_system = self._mended = self._dialogues = 0
-        self._items = self._of_assistants = 0
-        self._have_roles = False  # as far as the first row shows
-        self._odd: Counter[str] = Counter()  # what is no text in turns
-        self._seen: set[int] = set()  # hashes of different texts
-
-    def item(self, number: int, row: Any) -> Item:
-        """The item of row `number`, as `scan_rows` yields it. Raises BadRow, PoolError."""
-        if isinstance(row, BadRow):
-            raise row
-        if not isinstance(row, dict):
-            reason = f"the row is not an object: {shortened(row)}"
-            raise BadRow(reason, 'write it as {"instruction": ...}')
-        if self.layout is None:
-            self.layout = layout_of(row, self._mapped, self._place(number))
-            self._have_roles = "role" in row
-            if self.layout is None:
-                raise no_instruction([row, *self._ahead()], self._place(number))
-        texts = self.layout.texts(row)
-        if self.layout.id is None:
-            name = self._free(sha256_texts((texts.instruction, texts.input))[:16])
-        else:
-            name = self._explicit(value_at(row, self.layout.id), self.layout.id)
-        if self._unique:
-            self._given[name] = number
-        self._count(row, texts)
-        return texts.item(name, row)
-
-    def _ahead(self) -> list[dict[str, Any]]:
-        """The next rows that are objects, until one cannot be read."""
-        ahead: list[dict[str, Any]] = []
-        with contextlib.suppress(PoolError):
-            for _, row in islice(self._rows, SAMPLE):
-                if isinstance(row, dict):
-                    ahead.append(row)
-        return ahead
-
-    def _count(self, row: Mapping[str, Any], texts: Texts) -> None:
-        """Count what of a row that became an item is not shown, and different texts."""
-        self._items += 1
-        if self._have_roles:
-            self._of_assistants += row.get("role") in ASSISTANTS
-        self._mended += isinstance(row, MendedRow)
-        if texts.said is not None and texts.said.odd:
-            self._odd.update(texts.said.odd)
-        if texts.chat is not None:
-            self._chats += 1
-            self._several += texts.chat.several
-            self._with_system += texts.chat.hides_system
-        elif self._items <= _SAMPLED:
-            self._dialogues += is_dialogue(texts.instruction)
-        if len(self._seen) < _MANY:
-            self._seen.add(hash((texts.instruction, texts.input)))
-
-    def notes(self) -> tuple[str, ...]:
-        """Sentences about what is not shown as it was written, each with its count."""
-        layout = self.layout
-        notes: list[str] = []
-        if layout is not None:
-            notes += filter(None, [layout.note])
-            notes += notes_on(self._chats, self._several, self._with_system, layout.shown)
-            notes += notes_on_odd(self._odd)
-            notes += of_assistants_note(self._of_assistants, self._items)
-            notes += dialogues_note(self._dialogues, min(self._items, _SAMPLED))
-        if self._items >= _FEW and len(self._seen) <= min(_ALIKE * self._items, _MANY - 1):
-            notes.append(
-                f"Warning: nearly all of its texts are equal: {self._items:,} items have only "
-                f"{len(self._seen):,} different ones. Is the instruction in another column? "
-                f"{mapping('instruction', 'COL')} names it; `distinct` exact leaves repeats out."
-            )
-        if self._mended:
-            rows = "1 row holds" if self._mended == 1 else f"{self._mended:,} rows hold"
-            notes.append(
-                f"{rows} half of a surrogate pair, which is not a character: it was replaced by "
-                "the character U+FFFD"
-            )
-        return tuple(notes)
-
-    def _explicit(self, value: Any, column: str) -> str:
-        if value is None or value == "":
-            raise BadRow(f"id (column {column!r}) is empty", "give every row its own")
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            reason = f"id (column {column!r}) is {kind_of(value)}: {shortened(value)}"
-            raise BadRow(reason, "write it as text")
-        try:
-            name = str(value)
-        except ValueError:  # the interpreter's limit on the digits of an int
-            reason = f"id (column {column!r}) is {shortened(value)}"
-            raise BadRow(reason, "write it as text") from None
-        if name in self._given:
-            first = self._place(self._given[name])
-            raise BadRow(f"id {shortened(name)} is taken by {first}", "make ids unique")
-        return name
-
-    def _free(self, base: str) -> str:
-        """`base`, or with the first suffix from -2 on that no row has taken."""
-        name = base
-        while name in self._given:
-            self._repeats[base] = self._repeats.get(base, 1) + 1
-            name = f"{base}-{self._repeats[base]}"
-        return name
+def _marked(response: str | None) -> str:
+    return "none" if response is None else f"text:{response}"

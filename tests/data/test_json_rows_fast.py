@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selectllm.data.readers.json_rows import _StrictJson
+from selectllm.data.readers.json_rows import StrictJson
 from selectllm.data.readers.records import BadRow
 
 TEXTS = st.text(st.characters(codec=None)) | st.text('"\\:{}a \t', max_size=6)
@@ -24,7 +24,7 @@ def shown(value: Any) -> Any:
 
 
 def assert_alike(data: bytes) -> None:
-    reader = _StrictJson()
+    reader = StrictJson()
     careful, read = reader._any(data), reader.row(data)
     assert shown(read) == shown(careful)
     assert type(read) is type(careful)
@@ -50,7 +50,7 @@ def test_a_key_that_is_written_twice_is_seen_however_it_is_written(
     data = f"{{{before}{','.join(members)}{behind}}}".encode("utf-8", "surrogatepass")
     assert_alike(data)
     if pairs:
-        assert isinstance(_StrictJson().row(data), BadRow)
+        assert isinstance(StrictJson().row(data), BadRow)
 
 
 @given(ROWS, st.integers(0, 200), st.binary(max_size=3))
