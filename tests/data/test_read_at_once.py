@@ -126,6 +126,8 @@ def outcome(load: Callable[[], LoadedPool]) -> Any:
 )
 @example([{"instruction": "a"}, {"instruction": "a"}, {"instruction": "a"}], False, 99)
 @example([{"id": "a", "instruction": "a"}] * 2, False, 99)
+@example([{"instruction": "b"}, *[{"instruction": "a"}] * 3], False, 99)
+@example([{"id": name, "instruction": "a"} for name in "zaa"], False, 99)
 @example([{"id": 1, "instruction": "a"}, {"id": "1", "instruction": "a"}], True, 99)
 @example([{"instruction": "a"}, {"instruction": "\u3000"}], False, 99)
 def test_items_are_what_each_is_alone(

@@ -14,8 +14,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from selectllm.core.errors import PoolError
 from selectllm.core.shown import shortened
 from selectllm.core.whole_text import all_whole, is_whole
@@ -299,6 +297,8 @@ def is_deep(value: Any) -> bool:
 
 def _marks(data: bytes) -> int:
     """How many quotation marks stand in an object of JSON but those that are escaped."""
+    import numpy as np
+
     codes = np.frombuffer(data, dtype=np.uint8)
     marks = codes == ord('"')
     if b"\\" in data:

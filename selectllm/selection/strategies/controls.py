@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Item
+from selectllm.data.stored_items import ids_of
 from selectllm.selection.strategies.candidates import Candidates, by_score
 
 HAS_INPUT = "has-input"
@@ -30,8 +31,8 @@ def random(candidates: Candidates) -> list[int]:
     Its draws are its own: with those that settle ties, a strategy of many ties would be like it.
     """
     draws = [
-        (seeded_hash("random", candidates.seed, item.id), item.id, position)
-        for position, item in enumerate(candidates.items)
+        (seeded_hash("random", candidates.seed, name), name, position)
+        for position, name in enumerate(ids_of(candidates.items))
     ]
     return [position for _, _, position in sorted(draws)]
 
