@@ -81,7 +81,7 @@ class Asking:
     def __init__(self, arguments: argparse.Namespace, pool: Path, folder: Path) -> None:
         self._arguments, self._folder = arguments, folder
         rows = [json.loads(line) for line in pool.read_text("utf-8").splitlines()]
-        if pool == DOLLY:
+        if pool.resolve() == DOLLY.resolve():
             rows = [row for row in rows if len(row["instruction"] + row["input"]) <= LONGEST]
         self.items = len(rows)
         self._top = max(float(row["rating"]) for row in rows)
@@ -182,7 +182,8 @@ def consistency(pair: dict[str, Any]) -> float | None:
 
 def places(pair: dict[str, Any], decisions: Sequence[dict[str, Any]]) -> str:
     """Where the picks of whole clusters stood; of several questions, who won them."""
-    replies = [call["reply"] for decision in decisions for call in decision["attempts"]]
+    attempts = [call["reply"] for decision in decisions for call in decision["attempts"]]
+    replies = [reply for reply in attempts if reply]
     if all(reply in "ABCD" for reply in replies):
         counts = Counter(replies)
         shares = (f"{letter} {counts[letter] / len(replies):.2f}" for letter in sorted(counts))
