@@ -116,8 +116,8 @@ def load(port: Port[T], reference: str, *folders: Path | None) -> Plugin[T]:
         raise port.error(f"{cannot} ({lacks}). {hint}") from None
     if not port.is_one(one):
         raise port.error(
-            f"{port.what} {reference!r} is not a {port.kind} but a {type(one).__name__}. See "
-            f"{port.contract}"
+            f"{port.what} {reference!r} is of the type {type(one).__name__}, not {port.kind}. "
+            f"See {port.contract}"
         )
     if (hear := _HEAR.get()) is not None:
         hear(reference, getattr(code.module, "__file__", None) or f"module {module}")

@@ -19,6 +19,7 @@ from selectllm.evaluation.audit.subject import Subject
 from selectllm.evaluation.planning.destinations import destinations
 from selectllm.evaluation.planning.forecast import (
     Forecast,
+    Recall,
     assumed_pace,
     forecast,
     outlay,
@@ -261,7 +262,7 @@ async def _planned(session: Session, audited: Audited) -> AuditPlan:
         forecasts["copies"] = await _forecast(audited, copies, recall)
     if "drift" in subject.settings.probes and not session.settings.offline:
         again = [*drift_tasks(subject, known)]
-        forecasts["drift"] = await _forecast(audited, again, lambda key: None)
+        forecasts["drift"] = await _forecast(audited, again, None)
     probes = tuple(_probe_plan(name, parts, session) for name, parts in forecasts.items())
     total = summed([probe.outlay for probe in probes])
     budgets = budgets_left(audited.shared.ledger, session.shared)
@@ -287,7 +288,9 @@ def _notes(subject: Subject) -> Iterator[str]:
         )
 
 
-async def _forecast(audited: Audited, tasks: Sequence[Task], recall: object) -> list[Forecast]:
+async def _forecast(
+    audited: Audited, tasks: Sequence[Task], recall: Recall | None
+) -> list[Forecast]:
     """What the tasks will ask, for each selector among them."""
     selectors = {(t.selector.prompt.ref, t.selector.prompt.sha256): t.selector for t in tasks}
     if not selectors:
@@ -297,7 +300,7 @@ async def _forecast(audited: Audited, tasks: Sequence[Task], recall: object) -> 
             selector,
             [task for task in tasks if task.selector.prompt == selector.prompt],
             audited.ask,
-            recall,  # type: ignore[arg-type]
+            recall,
         )
         for selector in selectors.values()
     ]

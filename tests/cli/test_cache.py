@@ -277,8 +277,8 @@ def test_a_pool_is_forgotten_and_nothing_else(selectllm: Command, two_pools: Non
         "Removed what belongs to pool.jsonl: 2 replies (which cost 0.5000 USD), 2 vectors and 1 "
         "file of its clusters."
     ) in told.out
-    assert "Of 1 other replies it is not known which items they showed" in told.out
-    assert "give --unknown" in told.out
+    assert "For 1 other replies it is not known which items they showed" in told.out
+    assert "add --unknown" in told.out
     assert "  rm pool.jsonl    # the pool itself" in told.out
     assert holding(SECRET) == []
     assert len(holding("about sand")) == 1

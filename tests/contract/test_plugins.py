@@ -137,10 +137,13 @@ def test_a_strategy_stands_in_a_suite_under_its_reference(selectllm: Command) ->
     ("name", "says"),
     [
         ("my_strategy:STRATEGI", "Did you mean 'STRATEGY'?"),
-        ("my_strategy:every_other", "is not a Strategy but a function. See selectllm.Strategy"),
+        (
+            "my_strategy:every_other",
+            "type function, not Strategy. See selectllm.Strategy",
+        ),
         ("my_stratgy:STRATEGY", "no strategy 'my_stratgy:STRATEGY'"),
-        ("my_scorer:SCORER", "is not a Strategy but a Questions"),
-        ("highest:my_strategy:STRATEGY", "is no ItemScorer but Strategy"),
+        ("my_scorer:SCORER", "is of the type Questions, not Strategy"),
+        ("highest:my_strategy:STRATEGY", "is of the type Strategy, not ItemScorer"),
         ("highest:questions", "write highest:MODULE:ATTR"),
     ],
 )
@@ -336,7 +339,7 @@ def test_a_partition_divides_the_pool_of_select(selectllm: Command) -> None:
     [
         ("my_partition:in_trun", "Did you mean 'in_turn'?"),
         ("my_partitoin:in_turn", "no partition 'my_partitoin:in_turn'"),
-        ("my_strategy:STRATEGY", "is not a function but a Strategy"),
+        ("my_strategy:STRATEGY", "is of the type Strategy, not function"),
         ("my_strategy:every_other", "partition my_strategy:every_other failed: TypeError"),
         ("kmeans", "clusters.by: 'kmeans' should be 'diverse', 'similar', 'kcenter' or 'random'"),
     ],
@@ -385,7 +388,10 @@ def test_a_prompt_of_a_workspace_may_have_its_format_beside_it(selectllm: Comman
     ("change", "says"),
     [
         ("my_format:FORMAT -> my_format:FROMAT", "Did you mean 'FORMAT'?"),
-        ("my_format:FORMAT -> my_format:read", "is no ReplyFormat but function"),
+        (
+            "my_format:FORMAT -> my_format:read",
+            "is of the type function, not ReplyFormat",
+        ),
         ("my_format:FORMAT -> indicse", "no reply kind 'indicse'. Did you mean 'indices'?"),
     ],
 )
@@ -440,7 +446,7 @@ def test_a_model_selects_and_its_replies_can_be_recorded(selectllm: Command) -> 
         ("python/my_model:Longset", "Did you mean 'Longest'?"),
         ("python/my_modle:Longest", "No module named 'my_modle'"),
         ("python/my_model", "Write a model of your own as python/MODULE:ATTR"),
-        ("python/my_strategy:STRATEGY", "is not a function or class but a Strategy"),
+        ("python/my_strategy:STRATEGY", "is of the type Strategy, not function or class"),
         ("python/my_utility:by_words", "failed: TypeError"),
     ],
 )

@@ -163,19 +163,19 @@ select pool.jsonl --budget 161 --strategy first     | --budget 161 160
 {BY_MODEL} --prompt letters@1 --cluster-size 40     | 26 40
 {BY_MODEL} --model-arg temprature=1                 | --model-arg 'temprature' 'temperature'?
 {BY_MODEL} --model-arg temperature                  | --model-arg 'temperature' KEY=VALUE
-{BY_MODEL} --model-arg temperature=hot              | --model-arg temperature='hot'
+{BY_MODEL} --model-arg temperature=hot              | --model-arg temperature: 'hot'
 {BY_MODEL} --model-arg vote.order=3                 | --model-arg 'vote.order' 'vote.orders'?
 {BY_MODEL} --model-arg vote.orders=1                | --model-arg vote 1
 {BY_MODEL} --model-arg vote.by=borda                | --model-arg vote
-{BY_MODEL} --model-arg vote.orders=0                | --model-arg vote.orders=0
+{BY_MODEL} --model-arg vote.orders=0                | --model-arg vote.orders: 0
 {BY_MODEL} --model-arg vote.orders=[2,7]            | --model-arg vote until: 0.8
 {BY_MODEL} --model-arg vote.until=0.8               | --model-arg vote orders: [2, 3]
 {BY_MODEL} --model-arg reasoning=off                | reasoning: off mock/ openai/
-{BY_MODEL} --model-arg vote.orders=101              | --model-arg vote.orders=101
-{BY_MODEL} --model-arg vote.orders=true             | --model-arg vote.orders=True
-{BY_MODEL} --model-arg vote.by=plurality            | --model-arg vote.by='plurality'
-{BY_MODEL} --model-arg vote=3                       | --model-arg vote=3
-{BY_MODEL} --model-arg answer=letters               | --model-arg answer='letters'
+{BY_MODEL} --model-arg vote.orders=101              | --model-arg vote.orders: 101
+{BY_MODEL} --model-arg vote.orders=true             | --model-arg vote.orders: True
+{BY_MODEL} --model-arg vote.by=plurality            | --model-arg vote.by: 'plurality'
+{BY_MODEL} --model-arg vote=3                       | --model-arg vote: 3
+{BY_MODEL} --model-arg answer=letters               | --model-arg answer: 'letters'
 {BY_MODEL} --prompts nowhere                        | nowhere
 {BY_MODEL} --cache pool.jsonl/x                     | --cache pool.jsonl/x
 
@@ -385,7 +385,7 @@ models check nowhere.yaml                           | nowhere.yaml
 models check {SUITE} --prompt shrt@1                | --prompt 'shrt@1' 'short@1'?
 models check mock/nope                              | mock/nope mock/first
 models check mock/first --model-arg reasoning=low   | reasoning: low mock/ openai/
-models check mock/first --model-arg reasoning=loud  | --model-arg reasoning='loud'
+models check mock/first --model-arg reasoning=loud  | --model-arg reasoning: 'loud'
 models install nope                                 | 'nope' smollm2-135m
 models serve nope                                   | 'nope' smollm2-135m
 

@@ -85,7 +85,10 @@ def test_the_path_and_the_modules_of_others_are_as_they_were_afterwards(folder: 
             "no number 'nowhere:x'. There are: one, two. If it is your own: No module named",
         ),
         ("own_numbers:SEVE", "has no attribute 'SEVE'). Did you mean 'SEVEN'?"),
-        ("own_numbers:TEXT", "'own_numbers:TEXT' is not a whole number but a str. See the README"),
+        (
+            "own_numbers:TEXT",
+            "is of the type str, not whole number. See the README",
+        ),
         ("own_failing:x", "cannot be used (ValueError: no luck ("),
         ("own_failing:x", "own_failing.py:2)). Correct its module"),
         ("own_needing:x", "No module named 'no_such_library'"),

@@ -465,7 +465,7 @@ def test_few_groups_say_little_and_that_is_said_first() -> None:
     assert not reach["possible"]
     assert reach["least"] == 20 * reach["groups"]
     text = told(suite, kind="regress")
-    assert "goes by the 4 groups, not on the clusters in them" in text
+    assert "based on the 4 groups, not on the clusters in them" in text
     assert "80 counted clusters in 4 groups are too few" in text
     assert f"needs {reach['least']:,} counted clusters in {reach['groups']} groups" in text
     assert "Raise clusters.limit, or add items of other groups" in text

@@ -546,7 +546,9 @@ def test_the_verb_prints_what_each_round_selected(session: Session, selectllm: C
     told = selectllm("rounds", ROUNDS)
     assert told.code == 0
     first, second, together, following = told.out.splitlines()
-    assert first.startswith("Round 1: 10 items by strategy:k-center with seed 3. What is annotated")
+    assert first.startswith(
+        "Round 1: 10 items by strategy:k-center with seed 3. After it, the annotated"
+    )
     assert second.startswith("Round 2: 10 items by strategy:k-center with seed 3.")
     assert together == "Together they selected 20 of 60 items."
     assert following.startswith("For the next round, run: selectllm select POOL --budget N")

@@ -49,7 +49,7 @@ def test_they_are_logged_priced_and_shown_and_the_run_can_be_replayed_and_verifi
     assert (pair["tokens_out"], pair["tokens_reasoning"]) == (CLUSTERS * 65, CLUSTERS * 60)
     assert pair["replay_cost_usd"] == pytest.approx(CLUSTERS * (400 + 5 * 2 + 60 * 10) / 1e6)
     told = selectllm("report", "run").out
-    assert "those of the replies' tokens that are thinking" in " ".join(told.split())
+    assert "the part of the replies' tokens that is thinking" in " ".join(told.split())
     assert selectllm("report", "run", "--html", "-o", "page.html").code == 0
     assert "92.3 % of the tokens written" in Path("page.html").read_text(encoding="utf-8")
     suite.write_text(

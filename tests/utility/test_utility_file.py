@@ -185,7 +185,7 @@ def test_what_the_suite_says_counts(path: Path) -> None:
 
 def test_a_suite_cannot_make_an_outcome_of_a_proxy(path: Path) -> None:
     with pytest.raises(
-        UtilityError, match=r"utility mine: kind: outcome, .* of kind proxy\. Leave"
+        UtilityError, match=r"utility mine: kind: outcome, .* its kind is proxy\. Leave"
     ):
         imported(path, name="mine", kind="outcome")
 

@@ -104,17 +104,18 @@ async def forecast(
     selector: Selector,
     tasks: Iterable[Task],
     settings: AskSettings,
-    recall: Recall,
+    recall: Recall | None,
     counted_keys: set[str] | None = None,
 ) -> Forecast:
     """What the `tasks` of `selector` will ask. A scripted model is asked everything, always.
 
+    `recall`: the replies that are known; None where all is asked anew, equal questions too.
     `counted_keys`: of requests that other forecasts count, to which those of this one are added:
     equal questions are asked once, whatever prompt, order or strategy they come from.
     """
     spec = selector.spec
     scripted = provider_of(spec).way == "scripted"
-    recalled: Recall = (lambda key: None) if scripted else recall
+    recalled = None if scripted else recall
     known: list[Decision] = []
     keys = set[str]() if counted_keys is None else counted_keys
     missing: list[Missing] = []
@@ -122,12 +123,12 @@ async def forecast(
     too_long, per_decision = 0, 1
     tasks = list(tasks)
     for task in tasks:
-        asked = await _asked(task, settings, recalled)
+        asked = await _asked(task, settings, recalled or (lambda key: None))
         if not task.ballots:
             per_decision = max(per_decision, len(asked.decisions))
-        new = asked.missing if scripted else [*_new(asked.missing, keys)]
+        new = [*_new(asked.missing, keys)] if recalled else asked.missing
         missing += [*new, *new[-1:] * asked.more]
-        perhaps += asked.perhaps if scripted else _new(asked.perhaps, keys)
+        perhaps += _new(asked.perhaps, keys) if recalled else asked.perhaps
         if asked.missing:
             continue
         if any(decision.attempts for decision in asked.decisions):

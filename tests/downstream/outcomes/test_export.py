@@ -264,7 +264,9 @@ def test_what_is_no_source_is_refused(selectllm: Command) -> None:
     assert_refused(selectllm("export", "sets", *out), "Name the pool", "--pool FILE")
     pool = ("--pool", "pool.jsonl")
     assert_refused(selectllm("export", "cache", *pool, *out), "holds no sets.jsonl")
-    assert_refused(selectllm("export", "pool.jsonl", *pool, *out), "--pool: pool.jsonl holds")
+    assert_refused(
+        selectllm("export", "pool.jsonl", *pool, *out), "--pool: pool.jsonl already contains"
+    )
     assert_refused(selectllm("export", "pool.jsonl", *out), "pool.jsonl.decisions.jsonl is not")
 
 

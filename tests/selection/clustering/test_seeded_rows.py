@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from unittest.mock import patch
 
 import pytest
@@ -17,7 +18,10 @@ def test_ids_are_ordered_by_hash_and_then_by_themselves(ids: list[str], hashes: 
     def drawn(*parts: str | int) -> int:
         return seeded_hash(*parts) % hashes
 
-    with patch("selectllm.selection.clustering.seeded_rows.seeded_hash", drawn):
+    def all_drawn(*parts: str | int, each: Iterable[str]) -> Iterator[int]:
+        return (drawn(*parts, id) for id in each)
+
+    with patch("selectllm.selection.clustering.seeded_rows.seeded_hashes", all_drawn):
         order = seeded_order(ids, "partition", 3)
     expected = sorted(ids, key=lambda id: (drawn("partition", 3, id), id))
     assert [ids[place] for place in order.tolist()] == expected

@@ -130,7 +130,7 @@ def test_items_weigh_by_the_number_that_another_strategy_goes_by() -> None:
         assert find_strategy(up).choose(pool, 1)[0] // 10 == bunch
         assert find_strategy(down).choose(pool, 1)[0] // 10 == 1 - bunch
     for name in ("facility-location:longest", "facility-location:perplexity-middle"):
-        with pytest.raises(UsageError, match="does not go by a number"):
+        with pytest.raises(UsageError, match="does not rank items by a number"):
             find_strategy(name)
 
 
