@@ -98,7 +98,7 @@ def test_it_is_called_with_the_options_of_the_suite(selectllm: Command) -> None:
         ("source: 'broken:thing'", "cannot be used"),
         ("source: 'words:of_others'", "values for 1 ids that are not in the pool: 'nobody'"),
         ("source: 'words:of_some'", "no value for 39 of the 40 items"),
-        ("source: 'words:NO_FUNCTION'", "is not a function"),
+        ("source: 'words:NO_FUNCTION'", "of the type int, not function"),
         ("source: 'words:nothing'", "cannot be used"),
         ("source: 'no_such_module:thing'", "No module named 'no_such_module'"),
         ("source: 'ratngs'", "Did you mean 'ratings'?"),
