@@ -20,7 +20,7 @@ from selectllm.models.model import Model, Request
 
 LATEST = 100  # replies that a call is compared with; none is lost before there are so many
 SLOWER = 5.0  # times as long as the slowest of them: that long a call is waited for
-FIRST = 40.0  # as long as none got lost: times as long as half of them took, if that is more
+FIRST = 30.0  # as long as none got lost: times as long as half of them took, if that is more
 OVERTAKEN = 8  # calls that were sent after it and are answered
 
 

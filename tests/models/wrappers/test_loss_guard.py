@@ -85,7 +85,7 @@ def test_once_one_got_lost_the_next_is_waited_for_less() -> None:
 
 
 def test_a_reply_that_takes_long_is_paid_twice_at_most_and_comes() -> None:
-    model = Slow(n200=50.0)
+    model = Slow(n200=40.0)
     run(ask(Retrying(LossGuard(model)), 400))
     assert model.asked.count(request(200).key) == 2
     assert len(model.asked) == 401
