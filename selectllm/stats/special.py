@@ -4,12 +4,13 @@
 other libraries, for which it loads all of numpy. The functions themselves lie in one compiled
 module of the same folder, which is loaded here without that: they are the very objects that
 scipy.special has, and importing it afterwards gives these. A scipy that has them elsewhere is
-imported as usual.
+imported as usual, and so is any where other threads run, which may import it at the same moment.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -22,8 +23,8 @@ _PACKAGE = "scipy.special"
 
 def _compiled() -> ModuleType:
     """The compiled module of scipy.special, or the whole package where that is simpler."""
-    if _PACKAGE in sys.modules:
-        return sys.modules[_PACKAGE]
+    if _PACKAGE in sys.modules or threading.active_count() > 1:
+        return import_module(_PACKAGE)
     stand_in = ModuleType(_PACKAGE)  # without it Python would import the package first
     stand_in.__path__ = [str(Path(scipy.__file__).parent / "special")]
     sys.modules[_PACKAGE] = stand_in

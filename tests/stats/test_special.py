@@ -23,6 +23,21 @@ import scipy.special
 from selectllm.stats import special as ours
 assert ours.stdtr is scipy.special.stdtr and sys.modules["scipy.special"] is scipy.special
 """
+BESIDE_ANOTHER_THREAD = """
+import sys, threading
+def look():
+    while "scipy.special" not in sys.modules:
+        pass
+    from scipy.special import logsumexp
+    seen.append(logsumexp)
+seen = []
+sys.setswitchinterval(1e-5)
+other = threading.Thread(target=look)
+other.start()
+from selectllm.stats import special as ours
+other.join()
+assert seen
+"""
 NAMES = (
     *("bdtrc", "betaincinv", "binom", "chdtrc", "chdtri", "entr", "gammaln", "nctdtr", "ndtr"),
     *("ndtri", "stdtr", "stdtrit"),
@@ -30,7 +45,9 @@ NAMES = (
 
 
 @pytest.mark.parametrize(
-    "code", [CODE.format(names=NAMES), BEFORE], ids=["before scipy.special", "after it"]
+    "code",
+    [CODE.format(names=NAMES), BEFORE, BESIDE_ANOTHER_THREAD],
+    ids=["before scipy.special", "after it", "beside a thread that imports it"],
 )
 def test_the_functions_are_those_of_scipy_special(code: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -2,6 +2,9 @@
 
 A connection can die without a word, and a server can forget a call. The time-out, which leaves room
 for the longest reply, tells after minutes; all others that were answered meanwhile tell before.
+
+Some replies take twenty times as long as nearly all, and come. Cutting these off would pay for them
+twice, and never learn that they do: so the first call is waited for much longer than later ones.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from statistics import median
 
 from selectllm.core.errors import ProviderError
 from selectllm.core.types import Reply
@@ -16,6 +20,7 @@ from selectllm.models.model import Model, Request
 
 LATEST = 100  # replies that a call is compared with; none is lost before there are so many
 SLOWER = 5.0  # times as long as the slowest of them: that long a call is waited for
+FIRST = 30.0  # as long as none got lost: times as long as half of them took, if that is more
 OVERTAKEN = 8  # calls that were sent after it and are answered
 
 
@@ -39,6 +44,7 @@ class LossGuard:
         self._inner = inner
         self._out: dict[_Out, None] = {}  # in the order in which they were sent
         self._seconds: deque[float] = deque(maxlen=LATEST)
+        self._longest = 0.0  # seconds of all replies: no call is lost before
         self._lost: set[str] = set()  # the keys of their questions
 
     async def complete(self, request: Request) -> Reply:
@@ -52,8 +58,7 @@ class LossGuard:
                 self._out[out] = None
                 try:
                     reply = await self._inner.complete(request)
-                    self._seconds.append(clock() - out.sent)
-                    self._overtake(out)
+                    self._overtake(out, clock() - out.sent)
                 finally:
                     del self._out[out]
         except TimeoutError:
@@ -68,15 +73,22 @@ class LossGuard:
             ) from None
         return reply
 
-    def _overtake(self, answered: _Out) -> None:
-        """What an answer says about those that were sent before it."""
+    def _overtake(self, answered: _Out, seconds: float) -> None:
+        """What an answer after `seconds` says about those that were sent before it."""
+        self._seconds.append(seconds)
+        self._longest = max(self._longest, seconds)
         known = len(self._seconds) == LATEST
         for out in self._out:
             if out is answered:
                 return
             out.overtaken += 1
             if known and out.overtaken >= OVERTAKEN and not out.limit.expired():
-                out.limit.reschedule(out.sent + SLOWER * max(self._seconds))
+                out.limit.reschedule(out.sent + self._patience())
+
+    def _patience(self) -> float:
+        """Seconds that a call is waited for."""
+        seconds = max(SLOWER * max(self._seconds), self._longest)
+        return seconds if self._lost else max(seconds, FIRST * median(self._seconds))
 
     async def close(self) -> None:
         """Close the inner model."""

@@ -109,12 +109,10 @@ async def _lead(
 async def _taken(lock_file: Path, key: str, held: Held) -> int:
     """Wait until no other process works for `key`; the offset to release afterwards."""
     offset = int(key[:15], 16)
-    if take(lock_file, offset):
-        return offset
     wait, waiting = FIRST_POLL, held.waiting()
-    async with without_place():
-        while not take(lock_file, offset):
+    while not take(lock_file, offset):  # here, so that who is told to stop in between holds nothing
+        async with without_place():
             waiting.goes_on(lock_file, lambda: [offset])
             await rest(wait)
-            wait = min(wait * 2, LAST_POLL)
+        wait = min(wait * 2, LAST_POLL)
     return offset

@@ -10,7 +10,7 @@ from selectllm.core.errors import ProviderError
 from selectllm.core.types import Message, Question, Reply
 from selectllm.models.model import ModelSpec, Price, Request
 from selectllm.models.wrappers.budget import Budgeted, Ledger
-from selectllm.models.wrappers.loss_guard import LATEST, OVERTAKEN, SLOWER, LossGuard
+from selectllm.models.wrappers.loss_guard import FIRST, LATEST, OVERTAKEN, LossGuard
 from selectllm.models.wrappers.retry import Retrying
 from selectllm.selection.concurrency import run_all
 from tests.support.virtual_time import now, run
@@ -45,6 +45,16 @@ class Slow:
     async def close(self) -> None: ...
 
 
+class SlowOnce(Slow):
+    """It takes the usual time for what it is asked again."""
+
+    async def complete(self, request: Request) -> Reply:
+        try:
+            return await super().complete(request)
+        finally:
+            self.seconds.pop(request.key, None)
+
+
 async def ask(model: LossGuard | Retrying, count: int, concurrency: int = 4) -> float:
     """Seconds until all were answered."""
 
@@ -56,21 +66,26 @@ async def ask(model: LossGuard | Retrying, count: int, concurrency: int = 4) -> 
 
 
 def test_a_lost_call_is_asked_again_long_before_its_time_out() -> None:
-    class Once(Slow):
-        async def complete(self, request: Request) -> Reply:
-            try:
-                return await super().complete(request)
-            finally:
-                self.seconds.pop(request.key, None)
-
-    model = Once(n200=999.0)
+    model = SlowOnce(n200=999.0)
     seconds = run(ask(Retrying(LossGuard(model)), 400))
     assert model.asked.count(request(200).key) == 2
-    assert seconds < 110
+    assert seconds < 115
+
+
+def test_replies_that_take_long_now_and_then_are_paid_once() -> None:
+    model = Slow(**{f"n{number}": 20.0 for number in range(150, 1000, 100)})
+    run(ask(Retrying(LossGuard(model)), 1000, 16))
+    assert len(model.asked) == 1000
+
+
+def test_once_one_got_lost_the_next_is_waited_for_less() -> None:
+    model = SlowOnce(n200=999.0, n900=6.0)
+    run(ask(Retrying(LossGuard(model)), 1000, 16))
+    assert [model.asked.count(request(number).key) for number in (200, 900)] == [2, 2]
 
 
 def test_a_reply_that_takes_long_is_paid_twice_at_most_and_comes() -> None:
-    model = Slow(n200=30.0)
+    model = Slow(n200=40.0)
     run(ask(Retrying(LossGuard(model)), 400))
     assert model.asked.count(request(200).key) == 2
     assert len(model.asked) == 401
@@ -119,6 +134,6 @@ def test_its_error_says_what_was_seen_and_its_cost_is_assumed() -> None:
     run(run_all(range(400), one, 4))
     (error,) = errors
     assert (error.kind, error.retryable) == ("timeout", True)
-    assert str(error).startswith(f"m: no reply came in {SLOWER:.1f} s, while ")
+    assert str(error).startswith(f"m: no reply came in {FIRST:.1f} s, while ")
     assert ledger.assumed_calls == 1
     assert ledger.assumed > 0
