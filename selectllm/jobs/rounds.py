@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -39,7 +40,7 @@ class Rounds:
     def text(self) -> str:
         """One line for each round, then what has been selected in all."""
         if not self.rounds:
-            return f"There are no rounds in {self.path}. To make one: {_next(self.path)}"
+            return f"There are no rounds in {self.path}. To make one, run: {_next(self.path)}"
         total = 0
         lines = []
         for row in self.rounds:
@@ -55,15 +56,20 @@ class Rounds:
         lines.append(f"Together they selected {total}{of} items{more}.")
         if missing := missing_in(self.rounds):
             lines.append(missing_told(missing))
-        return "\n".join([*lines, f"For the next round, run: {_next(self.path)}"])
+        return "\n".join([*lines, f"For the next round, run: {_next(self.path, last.selector)}"])
 
     def to_json(self) -> dict[str, Any]:
         """As --json prints it."""
         return {"log": str(self.path), "rounds": [asdict(row) for row in self.rounds]}
 
 
-def _next(path: Path) -> str:
-    return f"selectllm select POOL --budget N --strategy k-center --rounds {path} -o NAME.jsonl"
+def _next(path: Path, selector: str = "strategy:k-center") -> str:
+    """The command of the next round, by the selector of the last one."""
+    kind, _, strategy = selector.partition("strategy:")
+    prompt, _, model = kind.partition("+")
+    chosen = ["--prompt", prompt, "--model", model] if kind else ["--strategy", strategy]
+    words = ["selectllm", "select", "POOL", "--budget", "N", *chosen, "--rounds", str(path)]
+    return shlex.join([*words, "-o", "NAME.jsonl"])
 
 
 def _covered(cover: Coverage | None) -> str:

@@ -534,6 +534,14 @@ def test_a_quota_holds_in_a_round_and_is_told(session: Session, notes: list[str]
 # --- through the verbs
 
 
+def test_the_next_round_is_proposed_by_the_selector_of_the_last(
+    session: Session, selectllm: Command
+) -> None:
+    chosen(session, budget=12, prompt="short@1", model="mock/random", by="random", rounds=ROUNDS)
+    following = selectllm("rounds", ROUNDS).out.splitlines()[-1]
+    assert "select POOL --budget N --prompt short@1 --model mock/random --rounds" in following
+
+
 def test_the_verb_prints_what_each_round_selected(session: Session, selectllm: Command) -> None:
     for number in (1, 2):
         run = selectllm(
@@ -551,7 +559,8 @@ def test_the_verb_prints_what_each_round_selected(session: Session, selectllm: C
     )
     assert second.startswith("Round 2: 10 items by strategy:k-center with seed 3.")
     assert together == "Together they selected 20 of 60 items."
-    assert following.startswith("For the next round, run: selectllm select POOL --budget N")
+    by = "--strategy k-center"  # as the last round
+    assert following.startswith(f"For the next round, run: selectllm select POOL --budget N {by}")
     data = selectllm("rounds", ROUNDS, "--json").json
     assert [row["log"] for row in data["rounds"]] == [
         "r1.jsonl.decisions.jsonl",
