@@ -199,7 +199,7 @@ class ItemBuilder:
 
     def _explicit(self, value: Any, column: str) -> str:
         if value is None or value == "":
-            raise BadRow(f"id (column {column!r}) is empty", "give every row its own")
+            raise BadRow(f"id (column {column!r}) is empty", "give every row an id of its own")
         if isinstance(value, bool) or not isinstance(value, str | int):
             reason = f"id (column {column!r}) is {kind_of(value)}: {shortened(value)}"
             raise BadRow(reason, "write it as text")
@@ -210,7 +210,7 @@ class ItemBuilder:
             raise BadRow(reason, "write it as text") from None
         if name in self._given:
             first = self._place(self._given[name])
-            raise BadRow(f"id {shortened(name)} is taken by {first}", "make ids unique")
+            raise BadRow(f"id {shortened(name)} is already used by {first}", "make ids unique")
         return name
 
     def _free(self, base: str) -> str:

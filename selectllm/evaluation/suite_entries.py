@@ -47,29 +47,39 @@ def off_of(value: Any) -> Any:
 
 
 class ClustersEntry(Strict):
-    """How the pool is divided into clusters.
+    """The clusters of a suite."""
 
-    `limit` uses only the first clusters of the seeded order. `group` names a column of the pool: no
-    cluster mixes its values, and intervals take the groups into account. `file` names a
-    clusters.json that is used as it is.
-    """
-
-    by: Partition = "diverse"
-    size: Annotated[int, Field(ge=2), WHOLE] = 10
-    limit: Count | None = None
-    group: str | None = None
-    file: str | None = None
+    by: Partition = Field(
+        "diverse", description="How the clusters are made: a name, or module:attr of your own code."
+    )
+    size: Annotated[int, Field(ge=2), WHOLE] = Field(
+        10, description="The number of items in a cluster."
+    )
+    limit: Count | None = Field(
+        None, description="Use only the first clusters of the seeded order."
+    )
+    group: str | None = Field(
+        None,
+        description="A column of the pool. No cluster mixes its values, and intervals take the "
+        "groups into account.",
+    )
+    file: str | None = Field(
+        None, description="A clusters.json that is used as it is, instead of dividing the pool."
+    )
 
 
 class PriceEntry(Strict):
-    """The price in USD per million tokens.
+    """The price of a model in USD per million tokens."""
 
-    `reasoning` is the price of thinking, if it differs from that of output.
-    """
-
-    input: Annotated[float, Field(ge=0), NUMBER]
-    output: Annotated[float, Field(ge=0), NUMBER]
-    reasoning: Annotated[float, Field(ge=0), NUMBER] | None = None
+    input: Annotated[float, Field(ge=0), NUMBER] = Field(
+        description="The price of the tokens of prompts."
+    )
+    output: Annotated[float, Field(ge=0), NUMBER] = Field(
+        description="The price of the tokens of replies."
+    )
+    reasoning: Annotated[float, Field(ge=0), NUMBER] | None = Field(
+        None, description="The price of the tokens of thinking, if it differs from that of output."
+    )
 
 
 MOST_BALLOTS = 100
@@ -94,17 +104,24 @@ Orders = Annotated[
 
 
 class VoteEntry(Strict):
-    """How often a model is asked for one decision, and how its replies are combined.
+    """How often a model is asked for one decision, and how its replies are combined."""
 
-    `orders` is a number, or the smallest and the largest number. With two numbers, a further order
-    is asked only while the mean overlap of the ballots' picks is below `until`. The default of `by`
-    is borda for more than one order and majority otherwise.
-    """
-
-    orders: Orders = 1
-    repeats: Ballots = 1
-    by: Rule | None = None
-    until: Annotated[float, Field(gt=0, le=1), NUMBER] | None = None
+    orders: Orders = Field(
+        1,
+        description="A number of orders, or the smallest and the largest number. With two "
+        "numbers, a further order is asked only while the ballots disagree.",
+    )
+    repeats: Ballots = Field(1, description="How often each order is asked.")
+    by: Rule | None = Field(
+        None,
+        description="How the replies are combined. By default, borda for more than one order, "
+        "else majority.",
+    )
+    until: Annotated[float, Field(gt=0, le=1), NUMBER] | None = Field(
+        None,
+        description="With two numbers of orders: the mean overlap of the ballots' picks that is "
+        "enough.",
+    )
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -138,35 +155,72 @@ class VoteEntry(Strict):
 
 
 class ModelEntry(Strict):
-    """One model, with these keys. A suite can also give only the id of a model.
+    """One model, with these keys. A suite can also give only the id of a model."""
 
-    `models.model.ModelSpec` explains the keys.
-    """
-
-    id: Name
-    name: str | None = None
-    revision: str | None = None
-    api_base: str | None = None
-    api_key_env: str | None = None
-    context: Count | None = None
-    price: PriceEntry | None = None
-    temperature: Annotated[float, Field(ge=0), NUMBER] | None = 0.0
-    max_tokens: Count = 1024
-    top_p: Annotated[float, Field(gt=0, le=1), NUMBER] | None = None
-    top_k: Count | None = None
-    stop: tuple[str, ...] = ()
-    reasoning_effort: str | None = None
+    id: Name = Field(description="What litellm calls the model: provider/model.")
+    name: str | None = Field(None, description="What results and arms call it. By default, its id.")
+    revision: str | None = Field(
+        None,
+        description="Anything else that distinguishes two models with the same id, such as the "
+        "quantisation.",
+    )
+    api_base: str | None = Field(
+        None,
+        description="The URL of the server, if it is not that of the provider. The key of the "
+        "provider is not sent to it.",
+    )
+    api_key_env: str | None = Field(
+        None, description="The environment variable that holds the key."
+    )
+    context: Count | None = Field(
+        None, description="How many tokens prompt and reply may have together."
+    )
+    price: PriceEntry | None = Field(None, description="The price, if litellm does not know it.")
+    temperature: Annotated[float, Field(ge=0), NUMBER] | None = Field(
+        0.0, description="The temperature. null leaves it to the provider."
+    )
+    max_tokens: Count = Field(1024, description="How many tokens a reply may have.")
+    top_p: Annotated[float, Field(gt=0, le=1), NUMBER] | None = Field(
+        None, description="Sample from the most likely tokens with this total probability."
+    )
+    top_k: Count | None = Field(
+        None, description="Sample from this many of the most likely tokens."
+    )
+    stop: tuple[str, ...] = Field((), description="Texts at which a reply ends.")
+    reasoning_effort: str | None = Field(
+        None, description="Passed to the provider unchanged. Use either this or `reasoning`."
+    )
     reasoning: Annotated[
         Reasoning | None, BeforeValidator(off_of, json_schema_input_type=Reasoning | Literal[False])
-    ] = None
-    structured: Switch | None = None
-    vote: VoteEntry | None = None
-    answer: Answer = "text"
-    extra: JsonMapping = Field(default={})
-    timeout: Annotated[float, Field(gt=0), NUMBER] = 120.0
-    transport: Transport | None = None
-    rpm: Annotated[float, Field(gt=0), NUMBER] | None = None
-    tpm: Annotated[float, Field(gt=0), NUMBER] | None = None
+    ] = Field(None, description="How much the model may think before it answers.")
+    structured: Switch | None = Field(
+        None, description="Whether a JSON schema may be sent. The default depends on the provider."
+    )
+    vote: VoteEntry | None = Field(
+        None, description="Ask for each decision several times, and combine the replies."
+    )
+    answer: Answer = Field(
+        "text",
+        description="logprobs generates one token and ranks the candidates by the "
+        "log-probabilities of their labels.",
+    )
+    extra: JsonMapping = Field(
+        default={}, description="Settings that are passed to the provider unchanged."
+    )
+    timeout: Annotated[float, Field(gt=0), NUMBER] = Field(
+        120.0, description="How many seconds a call may take."
+    )
+    transport: Transport | None = Field(
+        None, description="direct calls servers with OpenAI's API without litellm."
+    )
+    rpm: Annotated[float, Field(gt=0), NUMBER] | None = Field(
+        None,
+        description="How many requests per minute all commands of the workspace may send together.",
+    )
+    tpm: Annotated[float, Field(gt=0), NUMBER] | None = Field(
+        None,
+        description="How many tokens per minute all commands of the workspace may send together.",
+    )
 
     def spec(self) -> ModelSpec:
         """The entry as the rest of the package uses it."""
@@ -177,34 +231,50 @@ class ModelEntry(Strict):
 
 
 class SevereEntry(Strict):
-    """How many clusters may lose how much, whatever the mean is (comparison/severity.py).
+    """How many clusters may lose how much, whatever the mean is (comparison/severity.py)."""
 
-    `loss` is the loss of a cluster that counts as severe, in captured units (with --differing, as a
-    share of the rating range). `share` is the share of the clusters that may lose that much. If
-    `strict` is true, a larger share has to be ruled out before anything passes.
-    """
-
-    loss: Annotated[float, Field(gt=0), NUMBER] = 0.5
-    share: Annotated[float, Field(ge=0, lt=1), NUMBER] = 0.02
-    strict: Switch = False
+    loss: Annotated[float, Field(gt=0), NUMBER] = Field(
+        0.5,
+        description="The loss of a cluster that counts as severe, in captured units (with "
+        "--differing, as a share of the rating range).",
+    )
+    share: Annotated[float, Field(ge=0, lt=1), NUMBER] = Field(
+        0.02, description="The share of clusters that may lose that much."
+    )
+    strict: Switch = Field(
+        False, description="If true, a larger share has to be ruled out before anything passes."
+    )
 
 
 class Gate(Strict):
-    """The rules for a verdict. `margin` is in captured units.
+    """The rules for a verdict."""
 
-    `rating_margin` is the difference that still counts as equal if only differing items are rated,
-    in points of the rating scale per pick. Without it, such a verdict is never `equivalent`.
-    `assisted_by` names a judge: another utility, which rates all items and supplements the ratings
-    of people in `utility`.
-    """
-
-    utility: str | None = None
-    assisted_by: str | None = None
-    margin: Annotated[float, Field(gt=0), NUMBER] = 0.10
-    alpha: Annotated[float, Field(ge=1e-6, lt=0.5), NUMBER] = 0.05
-    inconclusive: Literal["fail", "warn"] = "fail"
-    rating_margin: Annotated[float, Field(gt=0), NUMBER] | None = None
-    severe: SevereEntry | None = None
+    utility: str | None = Field(
+        None, description="The utility that decides. By default, the first one."
+    )
+    assisted_by: str | None = Field(
+        None,
+        description="A judge: another utility, which rates all items and supplements the "
+        "ratings of people in `utility`.",
+    )
+    margin: Annotated[float, Field(gt=0), NUMBER] = Field(
+        0.10, description="How large a difference may be and still not matter, in captured units."
+    )
+    alpha: Annotated[float, Field(ge=1e-6, lt=0.5), NUMBER] = Field(
+        0.05, description="The largest share of comparisons that may get a wrong verdict."
+    )
+    inconclusive: Literal["fail", "warn"] = Field(
+        "fail",
+        description="Whether an inconclusive regress ends with exit code 3 (fail) or 0 (warn).",
+    )
+    rating_margin: Annotated[float, Field(gt=0), NUMBER] | None = Field(
+        None,
+        description="The margin if only differing items are rated, in points of the rating "
+        "scale per pick. Without it, such a verdict is never `equivalent`.",
+    )
+    severe: SevereEntry | None = Field(
+        None, description="A guard against clusters that lose very much."
+    )
 
     def recorded(self) -> dict[str, Any]:
         """As manifests have it: what came later is left out where it is not used."""
@@ -215,15 +285,22 @@ class Gate(Strict):
 class BudgetEntry(Strict):
     """A budget of the workspace, shared by every command that names it.
 
-    `limit` is in USD. `tokens` counts tokens in and out, and `requests` counts the requests that
-    were sent. All spending is added up under `name`, no matter which process or suite it comes
-    from. Each suite says how high the sum may get.
+    Spending is added up under `name`, no matter which process or suite it comes from. Each suite
+    says how high the sum may get.
     """
 
-    name: Name
-    limit: Annotated[float, Field(ge=0), NUMBER] | None = None
-    tokens: Annotated[int, Field(ge=0), WHOLE] | None = None
-    requests: Annotated[int, Field(ge=0), WHOLE] | None = None
+    name: Name = Field(
+        description="The name of the budget. Everything that is spent under it is added up."
+    )
+    limit: Annotated[float, Field(ge=0), NUMBER] | None = Field(
+        None, description="How much may be spent in USD."
+    )
+    tokens: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        None, description="How many tokens may be read and written."
+    )
+    requests: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        None, description="How many requests may be sent."
+    )
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:
@@ -239,15 +316,22 @@ def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class SetsEntry(Strict):
-    """What `sets` selects: one set for each budget, selector and seed.
+    """What `sets` selects: one set for each budget, selector and seed."""
 
-    `seeds` determine clusters, orders, ties and random fills, and replace the seed of the suite.
-    `category` is a column of the pool; the entropy of its values shows how varied a set is.
-    `groups` is the number of k-means groups of the pool (at most one per item) whose coverage is
-    measured.
-    """
-
-    budgets: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_distinct)]
-    seeds: Annotated[tuple[Whole, ...], Field(min_length=1), AfterValidator(_distinct)] = (0, 1, 2)
-    category: Name | None = None
-    groups: Count = 100
+    budgets: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_distinct)] = Field(
+        description="How many items a set has. One set is made for each budget, selector and seed."
+    )
+    seeds: Annotated[tuple[Whole, ...], Field(min_length=1), AfterValidator(_distinct)] = Field(
+        (0, 1, 2),
+        description="The seeds of clusters, orders, ties and random fills. They replace the "
+        "seed of the suite.",
+    )
+    category: Name | None = Field(
+        None,
+        description="A column of the pool. The entropy of its values shows how varied a set is.",
+    )
+    groups: Count = Field(
+        100,
+        description="The number of k-means groups of the pool whose coverage is measured, at "
+        "most one per item.",
+    )

@@ -109,7 +109,9 @@ def test_a_file_that_changes_is_told(tmp_path: Path) -> None:
 def test_an_id_that_is_given_twice_is_named(tmp_path: Path) -> None:
     rows = made()
     rows[200]["id"] = "i3"
-    with pytest.raises(PoolError, match=r"000140.parquet: row 61: id 'i3' is taken by .*row 4"):
+    with pytest.raises(
+        PoolError, match=r"000140.parquet: row 61: id 'i3' is already used by .*row 4"
+    ):
         load_pool(written(tmp_path / "pool", rows), in_place=tmp_path)
 
 

@@ -94,7 +94,7 @@ def test_it_is_called_with_the_options_of_the_suite(selectllm: Command) -> None:
         ("source: 'words:failing'", "words:failing failed: KeyError: 'nothing' ("),
         ("source: 'words:texts'", "words:texts failed: TypeError"),
         ("source: 'words:of_no_kind'", "kind 'gold'. Write outcome, human, model, proxy"),
-        ("source: 'words:too_reliable'", "reliability 1.7. It is from 0 to 1"),
+        ("source: 'words:too_reliable'", "reliability must be from 0 to 1, not 1.7"),
         ("source: 'broken:thing'", "cannot be used"),
         ("source: 'words:of_others'", "values for 1 ids that are not in the pool: 'nobody'"),
         ("source: 'words:of_some'", "no value for 39 of the 40 items"),
