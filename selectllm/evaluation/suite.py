@@ -69,44 +69,45 @@ class Suite(Strict):
     )
     pool: Name = Field(description="The pool file, or a folder or pattern of Parquet files.")
     columns: Mapping[str, str] = Field(
-        {},
+        default={},
         description="Which columns of the pool are the instruction, input and so on, such as "
         "{instruction: question}. `turns` (first, last or all) says which user "
         "turns of a chat are the instruction.",
     )
     encoder: Name | None = Field(
-        None,
+        default=None,
         description="The name or folder of a sentence-transformers model, if the command names "
         "none.",
     )
     utilities: tuple[UtilityEntry, ...] = Field(
-        (),
+        default=(),
         description="What measures how good the picks are. Without any, the agreement cannot be "
         "measured.",
     )
     clusters: ClustersEntry = Field(
-        ClustersEntry(), description="How the pool is divided into clusters."
+        default=ClustersEntry(), description="How the pool is divided into clusters."
     )
-    picks: Count = Field(1, description="How many items are picked from each cluster.")
-    orders: Count = Field(1, description="In how many orders each cluster is shown.")
-    repeats: Count = Field(1, description="How often each question is asked.")
+    picks: Count = Field(default=1, description="How many items are picked from each cluster.")
+    orders: Count = Field(default=1, description="In how many orders each cluster is shown.")
+    repeats: Count = Field(default=1, description="How often each question is asked.")
     reask: Annotated[int, Field(ge=0), WHOLE] = Field(
-        2, description="How often a question is asked again if the reply cannot be used."
+        default=2, description="How often a question is asked again if the reply cannot be used."
     )
     seed: Whole = Field(
-        0, description="The seed of clusters, orders and everything else that is random."
+        default=0, description="The seed of clusters, orders and everything else that is random."
     )
     structured: Annotated[
         Literal["auto", "off"],
         BeforeValidator(off_of, json_schema_input_type=Literal["auto", "off", False]),
     ] = Field(
-        "auto", description="auto: send a JSON schema to models that take one. off: never send one."
+        default="auto",
+        description="auto: send a JSON schema to models that take one. off: never send one.",
     )
     replies: str | None = Field(
-        None, description="A file of recorded replies, which is read before the cache."
+        default=None, description="A file of recorded replies, which is read before the cache."
     )
     prompts: tuple[str, ...] = Field(
-        (),
+        default=(),
         description="The prompts: NAME@VERSION, NAME@latest, or a path. All are combined with "
         "all models.",
     )
@@ -114,16 +115,19 @@ class Suite(Strict):
         Annotated[ModelEntry, BeforeValidator(_bare_id, json_schema_input_type=Name | ModelEntry)],
         ...,
     ] = Field(
-        (), description="The models: ids such as openai/gpt-4o-mini, or entries with more settings."
+        default=(),
+        description="The models: ids such as openai/gpt-4o-mini, or entries with more settings.",
     )
     strategies: tuple[str, ...] | None = Field(
-        None,
+        default=None,
         description="Strategies that pick without a prompt, for comparison. By default, a few "
         "simple ones.",
     )
-    gate: Gate = Field(Gate(), description="The rules for verdicts.")
-    sets: SetsEntry | None = Field(None, description="What `selectllm sets` selects.")
-    budget: BudgetEntry | None = Field(None, description="A budget that several commands share.")
+    gate: Gate = Field(default=Gate(), description="The rules for verdicts.")
+    sets: SetsEntry | None = Field(default=None, description="What `selectllm sets` selects.")
+    budget: BudgetEntry | None = Field(
+        default=None, description="A budget that several commands share."
+    )
     _source: Path | None = PrivateAttr(default=None)
 
     @property

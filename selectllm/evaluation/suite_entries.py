@@ -50,21 +50,23 @@ class ClustersEntry(Strict):
     """The clusters of a suite."""
 
     by: Partition = Field(
-        "diverse", description="How the clusters are made: a name, or module:attr of your own code."
+        default="diverse",
+        description="How the clusters are made: a name, or module:attr of your own code.",
     )
     size: Annotated[int, Field(ge=2), WHOLE] = Field(
-        10, description="The number of items in a cluster."
+        default=10, description="The number of items in a cluster."
     )
     limit: Count | None = Field(
-        None, description="Use only the first clusters of the seeded order."
+        default=None, description="Use only the first clusters of the seeded order."
     )
     group: str | None = Field(
-        None,
+        default=None,
         description="A column of the pool. No cluster mixes its values, and intervals take the "
         "groups into account.",
     )
     file: str | None = Field(
-        None, description="A clusters.json that is used as it is, instead of dividing the pool."
+        default=None,
+        description="A clusters.json that is used as it is, instead of dividing the pool.",
     )
 
 
@@ -78,7 +80,8 @@ class PriceEntry(Strict):
         description="The price of the tokens of replies."
     )
     reasoning: Annotated[float, Field(ge=0), NUMBER] | None = Field(
-        None, description="The price of the tokens of thinking, if it differs from that of output."
+        default=None,
+        description="The price of the tokens of thinking, if it differs from that of output.",
     )
 
 
@@ -107,18 +110,18 @@ class VoteEntry(Strict):
     """How often a model is asked for one decision, and how its replies are combined."""
 
     orders: Orders = Field(
-        1,
+        default=1,
         description="A number of orders, or the smallest and the largest number. With two "
         "numbers, a further order is asked only while the ballots disagree.",
     )
-    repeats: Ballots = Field(1, description="How often each order is asked.")
+    repeats: Ballots = Field(default=1, description="How often each order is asked.")
     by: Rule | None = Field(
-        None,
+        default=None,
         description="How the replies are combined. By default, borda for more than one order, "
         "else majority.",
     )
     until: Annotated[float, Field(gt=0, le=1), NUMBER] | None = Field(
-        None,
+        default=None,
         description="With two numbers of orders: the mean overlap of the ballots' picks that is "
         "enough.",
     )
@@ -158,49 +161,55 @@ class ModelEntry(Strict):
     """One model, with these keys. A suite can also give only the id of a model."""
 
     id: Name = Field(description="What litellm calls the model: provider/model.")
-    name: str | None = Field(None, description="What results and arms call it. By default, its id.")
+    name: str | None = Field(
+        default=None, description="What results and arms call it. By default, its id."
+    )
     revision: str | None = Field(
-        None,
+        default=None,
         description="Anything else that distinguishes two models with the same id, such as the "
         "quantisation.",
     )
     api_base: str | None = Field(
-        None,
+        default=None,
         description="The URL of the server, if it is not that of the provider. The key of the "
         "provider is not sent to it.",
     )
     api_key_env: str | None = Field(
-        None, description="The environment variable that holds the key."
+        default=None, description="The environment variable that holds the key."
     )
     context: Count | None = Field(
-        None, description="How many tokens prompt and reply may have together."
+        default=None, description="How many tokens prompt and reply may have together."
     )
-    price: PriceEntry | None = Field(None, description="The price, if litellm does not know it.")
+    price: PriceEntry | None = Field(
+        default=None, description="The price, if litellm does not know it."
+    )
     temperature: Annotated[float, Field(ge=0), NUMBER] | None = Field(
-        0.0, description="The temperature. null leaves it to the provider."
+        default=0.0, description="The temperature. null leaves it to the provider."
     )
-    max_tokens: Count = Field(1024, description="How many tokens a reply may have.")
+    max_tokens: Count = Field(default=1024, description="How many tokens a reply may have.")
     top_p: Annotated[float, Field(gt=0, le=1), NUMBER] | None = Field(
-        None, description="Sample from the most likely tokens with this total probability."
+        default=None, description="Sample from the most likely tokens with this total probability."
     )
     top_k: Count | None = Field(
-        None, description="Sample from this many of the most likely tokens."
+        default=None, description="Sample from this many of the most likely tokens."
     )
-    stop: tuple[str, ...] = Field((), description="Texts at which a reply ends.")
+    stop: tuple[str, ...] = Field(default=(), description="Texts at which a reply ends.")
     reasoning_effort: str | None = Field(
-        None, description="Passed to the provider unchanged. Use either this or `reasoning`."
+        default=None,
+        description="Passed to the provider unchanged. Use either this or `reasoning`.",
     )
     reasoning: Annotated[
         Reasoning | None, BeforeValidator(off_of, json_schema_input_type=Reasoning | Literal[False])
-    ] = Field(None, description="How much the model may think before it answers.")
+    ] = Field(default=None, description="How much the model may think before it answers.")
     structured: Switch | None = Field(
-        None, description="Whether a JSON schema may be sent. The default depends on the provider."
+        default=None,
+        description="Whether a JSON schema may be sent. The default depends on the provider.",
     )
     vote: VoteEntry | None = Field(
-        None, description="Ask for each decision several times, and combine the replies."
+        default=None, description="Ask for each decision several times, and combine the replies."
     )
     answer: Answer = Field(
-        "text",
+        default="text",
         description="logprobs generates one token and ranks the candidates by the "
         "log-probabilities of their labels.",
     )
@@ -208,17 +217,17 @@ class ModelEntry(Strict):
         default={}, description="Settings that are passed to the provider unchanged."
     )
     timeout: Annotated[float, Field(gt=0), NUMBER] = Field(
-        120.0, description="How many seconds a call may take."
+        default=120.0, description="How many seconds a call may take."
     )
     transport: Transport | None = Field(
-        None, description="direct calls servers with OpenAI's API without litellm."
+        default=None, description="direct calls servers with OpenAI's API without litellm."
     )
     rpm: Annotated[float, Field(gt=0), NUMBER] | None = Field(
-        None,
+        default=None,
         description="How many requests per minute all commands of the workspace may send together.",
     )
     tpm: Annotated[float, Field(gt=0), NUMBER] | None = Field(
-        None,
+        default=None,
         description="How many tokens per minute all commands of the workspace may send together.",
     )
 
@@ -234,15 +243,16 @@ class SevereEntry(Strict):
     """How many clusters may lose how much, whatever the mean is (comparison/severity.py)."""
 
     loss: Annotated[float, Field(gt=0), NUMBER] = Field(
-        0.5,
+        default=0.5,
         description="The loss of a cluster that counts as severe, in captured units (with "
         "--differing, as a share of the rating range).",
     )
     share: Annotated[float, Field(ge=0, lt=1), NUMBER] = Field(
-        0.02, description="The share of clusters that may lose that much."
+        default=0.02, description="The share of clusters that may lose that much."
     )
     strict: Switch = Field(
-        False, description="If true, a larger share has to be ruled out before anything passes."
+        default=False,
+        description="If true, a larger share has to be ruled out before anything passes.",
     )
 
 
@@ -250,30 +260,31 @@ class Gate(Strict):
     """The rules for a verdict."""
 
     utility: str | None = Field(
-        None, description="The utility that decides. By default, the first one."
+        default=None, description="The utility that decides. By default, the first one."
     )
     assisted_by: str | None = Field(
-        None,
+        default=None,
         description="A judge: another utility, which rates all items and supplements the "
         "ratings of people in `utility`.",
     )
     margin: Annotated[float, Field(gt=0), NUMBER] = Field(
-        0.10, description="How large a difference may be and still not matter, in captured units."
+        default=0.10,
+        description="How large a difference may be and still not matter, in captured units.",
     )
     alpha: Annotated[float, Field(ge=1e-6, lt=0.5), NUMBER] = Field(
-        0.05, description="The largest share of comparisons that may get a wrong verdict."
+        default=0.05, description="The largest share of comparisons that may get a wrong verdict."
     )
     inconclusive: Literal["fail", "warn"] = Field(
-        "fail",
+        default="fail",
         description="Whether an inconclusive regress ends with exit code 3 (fail) or 0 (warn).",
     )
     rating_margin: Annotated[float, Field(gt=0), NUMBER] | None = Field(
-        None,
+        default=None,
         description="The margin if only differing items are rated, in points of the rating "
         "scale per pick. Without it, such a verdict is never `equivalent`.",
     )
     severe: SevereEntry | None = Field(
-        None, description="A guard against clusters that lose very much."
+        default=None, description="A guard against clusters that lose very much."
     )
 
     def recorded(self) -> dict[str, Any]:
@@ -293,13 +304,13 @@ class BudgetEntry(Strict):
         description="The name of the budget. Everything that is spent under it is added up."
     )
     limit: Annotated[float, Field(ge=0), NUMBER] | None = Field(
-        None, description="How much may be spent in USD."
+        default=None, description="How much may be spent in USD."
     )
     tokens: Annotated[int, Field(ge=0), WHOLE] | None = Field(
-        None, description="How many tokens may be read and written."
+        default=None, description="How many tokens may be read and written."
     )
     requests: Annotated[int, Field(ge=0), WHOLE] | None = Field(
-        None, description="How many requests may be sent."
+        default=None, description="How many requests may be sent."
     )
 
     @model_validator(mode="after")
@@ -322,16 +333,16 @@ class SetsEntry(Strict):
         description="How many items a set has. One set is made for each budget, selector and seed."
     )
     seeds: Annotated[tuple[Whole, ...], Field(min_length=1), AfterValidator(_distinct)] = Field(
-        (0, 1, 2),
+        default=(0, 1, 2),
         description="The seeds of clusters, orders, ties and random fills. They replace the "
         "seed of the suite.",
     )
     category: Name | None = Field(
-        None,
+        default=None,
         description="A column of the pool. The entropy of its values shows how varied a set is.",
     )
     groups: Count = Field(
-        100,
+        default=100,
         description="The number of k-means groups of the pool whose coverage is measured, at "
         "most one per item.",
     )

@@ -17,7 +17,7 @@ class NamedEntry(Strict):
 
     name: Name = Field(description="What results call the utility.")
     validation: Name | None = Field(
-        None, description="A file that `utility validate` wrote about it."
+        default=None, description="A file that `utility validate` wrote about it."
     )
 
 
@@ -25,7 +25,7 @@ class TurnableEntry(NamedEntry):
     """A utility whose numbers may mean that lower is better."""
 
     higher_is_better: Switch = Field(
-        True, description="false for numbers such as losses. Their sign is then turned."
+        default=True, description="false for numbers such as losses. Their sign is then turned."
     )
 
 
@@ -35,11 +35,12 @@ class RatingsEntry(TurnableEntry):
     source: Literal["ratings"] = Field(description="A column of the pool.")
     column: Name = Field(description="The column with the ratings.")
     kind: UtilityKind = Field(
-        "human", description="Where the ratings come from. human: people; model: a language model."
+        default="human",
+        description="Where the ratings come from. human: people; model: a language model.",
     )
-    rater: str | None = Field(None, description="Who or what rated.")
+    rater: str | None = Field(default=None, description="Who or what rated.")
     range: tuple[Number, Number] | None = Field(
-        None, description="The lowest and the highest rating that is possible."
+        default=None, description="The lowest and the highest rating that is possible."
     )
 
 
@@ -53,11 +54,12 @@ class KnnEntry(NamedEntry):
     source: Literal["knn"] = Field(description="KNN-Shapley values on test items.")
     test: Name = Field(description="A file with labelled test items.")
     columns: Mapping[str, str] = Field(
-        {}, description="Which columns of the test file are the instruction, input and response."
+        default={},
+        description="Which columns of the test file are the instruction, input and response.",
     )
-    k: Count = Field(5, description="The number of nearest neighbours.")
+    k: Count = Field(default=5, description="The number of nearest neighbours.")
     answer: Literal["cosine", "rouge-l"] = Field(
-        "cosine", description="How responses are compared."
+        default="cosine", description="How responses are compared."
     )
 
 
@@ -70,11 +72,12 @@ class ImportEntry(TurnableEntry):
     source: Literal["import"] = Field(description="A file of values.")
     file: Name = Field(description="A utility file, a ratings file or a table.")
     kind: UtilityKind | None = Field(
-        None, description="Where the values come from. By default, what the file says, or human."
+        default=None,
+        description="Where the values come from. By default, what the file says, or human.",
     )
-    rater: str | None = Field(None, description="Who or what the values come from.")
+    rater: str | None = Field(default=None, description="Who or what the values come from.")
     range: tuple[Number, Number] | None = Field(
-        None, description="The lowest and the highest value that is possible."
+        default=None, description="The lowest and the highest value that is possible."
     )
 
 
@@ -83,8 +86,8 @@ class PairwiseEntry(NamedEntry):
 
     source: Literal["pairwise"] = Field(description="Comparisons of two items.")
     file: Name = Field(description="A table with the columns a, b and winner.")
-    kind: UtilityKind = Field("human", description="Where the comparisons come from.")
-    rater: str | None = Field(None, description="Who or what compared.")
+    kind: UtilityKind = Field(default="human", description="Where the comparisons come from.")
+    rater: str | None = Field(default=None, description="Who or what compared.")
 
 
 class IfdEntry(NamedEntry):
@@ -92,7 +95,7 @@ class IfdEntry(NamedEntry):
 
     source: Literal["ifd"] = Field(description="Instruction-following difficulty.")
     model: Name | None = Field(
-        None, description="The language model. By default, the embedded one."
+        default=None, description="The language model. By default, the embedded one."
     )
 
 

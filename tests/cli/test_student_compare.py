@@ -146,7 +146,7 @@ def test_too_few_random_sets_are_no_yardstick(selectllm: Command) -> None:
             ("--matched", "none", "--matched", "strategy:first"),
             "--matched names none and selectors as well",
         ),
-        (("--pool", "test.jsonl"), "Name the pool that it was made from, with its --map"),
+        (("--pool", "test.jsonl"), "Name the pool that they were selected from, with its --map"),
         (("--dev", "dev.jsonl", *RATE), "--dev chooses the learning rate"),
     ],
 )

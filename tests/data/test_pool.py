@@ -181,7 +181,7 @@ def test_explicit_ids_are_kept_and_whole_numbers_become_text(folder: Folder) -> 
 @pytest.mark.parametrize(
     ("value", "complaint"),
     [
-        ("", "id (column 'id') is empty. Give every row its own or leave the row out"),
+        ("", "id (column 'id') is empty. Give every row an id of its own or leave the row out"),
         (None, "id (column 'id') is empty. "),
         (1.5, "id (column 'id') is a number: 1.5. Write it as text or leave the row out"),
         (True, "id (column 'id') is a boolean: True. "),

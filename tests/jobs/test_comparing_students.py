@@ -181,7 +181,11 @@ def test_agreement_with_the_utilities_is_told_with_what_length_alone_foretells(
         ),
         ({"pool": "test.jsonl"}, "which has other items", "pool"),
         ({"model": "./nowhere"}, "./nowhere", None),
-        ({"learning_rate": -1}, "`learning_rate` is -1", "learning_rate"),
+        (
+            {"learning_rate": -1},
+            "`learning_rate` must be a number above 0, not -1",
+            "learning_rate",
+        ),
         ({"test": "bare.jsonl"}, "'x'", "columns"),
     ],
 )

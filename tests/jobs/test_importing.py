@@ -184,7 +184,7 @@ def test_a_set_that_the_file_contradicts_is_refused() -> None:
     write_jsonl(Path("found.jsonl"), rows()[2:3])
     for name in ("found.json", "found.jsonl"):
         words = (
-            "of 'strategy:longest', budget 4, seed 0",
+            "belongs to 'strategy:longest', budget 4, seed 0",
             "but 'strategy:first', seed 0 was given",
         )
         job = importing_files([Path(name)], arm="strategy:first", seed=0)

@@ -244,7 +244,7 @@ def test_a_diverged_training_says_what_to_lower(fresh: Heard) -> None:
             "student: `learning_rate` must be a number above 0, not nan",
             "learning_rate",
         ),
-        ({"epochs": 0}, "student: `epochs` is 0. Write 1 or more", "epochs"),
+        ({"epochs": 0}, "student: `epochs` must be at least 1, not 0", "epochs"),
         ({"max_length": 513}, "takes at most 512 tokens. Use that number or less", None),
         ({"blocks": 4}, "has only 4 blocks. Use a smaller number, or mode full", None),
         ({"test": "nowhere.jsonl"}, "nowhere.jsonl", None),

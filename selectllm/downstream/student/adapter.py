@@ -264,9 +264,7 @@ def restore(
             known = file.metadata() or {}
             if known.get("plan") != plan.sha256:
                 raise RunError(
-                    f"{path} is of another training than this one. Choose another folder, or "
-                    "delete "
-                    "it"
+                    f"{path} belongs to a different training. Choose another folder, or delete it"
                 )
             for name, value in weights.items():
                 value.copy_(file.get_tensor(name))

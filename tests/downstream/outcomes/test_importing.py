@@ -258,7 +258,7 @@ def test_the_name_of_an_arm_is_enough_where_it_has_one_set(tmp_path: Path) -> No
 def test_a_file_that_names_another_set_than_the_given_one_is_refused(
     exported: Exported, tmp_path: Path, given: SetReference, words: str
 ) -> None:
-    own = "says that it is of 'strategy:longest', budget 4, seed 0, "
+    own = "says that it belongs to 'strategy:longest', budget 4, seed 0, "
     content = lm_eval(name_of(exported, LONGEST, 4))
     with pytest.raises(UtilityError, match=rf"results\.mmlu\.acc,none {own}{words}"):
         from_json(exported, tmp_path, content, given=given)
@@ -480,7 +480,10 @@ def test_results_that_were_cut_are_refused(exported: Exported, tmp_path: Path) -
         ([header], "holds 0 results, and its first line says 1"),
         ([line, line], "does not begin a results file"),
         ([{**header, "note": ""}, line], "does not begin a results file"),
-        ([{"results": {**header["results"], "format": 2}}, line], "no results file of format 1"),
+        (
+            [{"results": {**header["results"], "format": 2}}, line],
+            "does not begin a results file of format 1",
+        ),
         ([header, {"arm": "x", "value": 1}], ":2 is not a line of a results file"),
         ([header, {**line, "more": 1}], r":2 is not a line .* \('more' missing or unknown\)"),
         ([], "holds no results"),
@@ -523,7 +526,10 @@ def test_the_first_line_has_types_too_and_is_hashed(tmp_path: Path, name: str) -
     write_results(path, ResultsFile(POOL, None, POOL, (result(),)))
     header, line = read_jsonl(path)
     other = 7 if name == "unsettled" else "cd" * 32
-    for value, message in ((1.5, rf":1: {name} \(1\.5\) must be"), (other, "it was edited")):
+    for value, message in (
+        (1.5, rf":1: {name} \(1\.5\) must be"),
+        (other, "It was edited|was edited: its sha256"),
+    ):
         write_jsonl(path, [{"results": {**header["results"], name: value}}, line])
         with pytest.raises(UtilityError, match=message):
             read_results(path)

@@ -335,13 +335,13 @@ def test_a_folder_of_another_training_is_an_error(
         assert (tmp_path / "unfinished.safetensors").exists()
     else:
         train(student, items(3), TINY, tmp_path)
-    with pytest.raises(RunError, match=r"another training than this one\. Choose another folder"):
+    with pytest.raises(RunError, match=r"a different training\. Choose another folder"):
         train(student, items(3), replace(TINY, **change), tmp_path)
 
 
 def test_other_items_are_another_training(student: Student, tmp_path: Path) -> None:
     train(student, items(3), TINY, tmp_path)
-    with pytest.raises(RunError, match="another training"):
+    with pytest.raises(RunError, match="a different training"):
         train(student, items(4), TINY, tmp_path)
 
 
@@ -472,9 +472,9 @@ def test_a_model_without_an_end_token_is_an_error(tmp_path: Path) -> None:
     ("name", "value", "said"),
     [
         ("mode", "slow", "`mode` must be fast or full, not 'slow'"),
-        ("rank", 0, "`rank` is 0. Write 1 or more"),
-        ("max_length", 31, "`max_length` is 31. Write 32 or more"),
-        ("seed", -1, "`seed` is -1. Write 0 or more"),
+        ("rank", 0, "`rank` must be at least 1, not 0"),
+        ("max_length", 31, "`max_length` must be at least 32, not 31"),
+        ("seed", -1, "`seed` must be at least 0, not -1"),
         ("learning_rate", 0.0, "must be a number above 0"),
         ("learning_rate", float("nan"), "must be a number above 0"),
     ],
@@ -485,7 +485,7 @@ def test_a_setting_out_of_range_is_an_error(name: str, value: Any, said: str) ->
 
 
 def test_a_window_or_blocks_that_the_model_does_not_have_are_errors(student: Student) -> None:
-    with pytest.raises(UsageError, match=r"max_length is 513, but .* takes 512 tokens"):
+    with pytest.raises(UsageError, match=r"max_length is 513, but .* takes at most 512 tokens"):
         score(student, items(1), replace(TINY, max_length=513))
     with pytest.raises(
         UsageError,

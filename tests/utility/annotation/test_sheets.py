@@ -540,7 +540,7 @@ class TestAsking:
         assert find_asking(sheet, other) == few("z")
 
     def test_without_one_the_option_that_names_it_is_told(self, tmp_path: Path) -> None:
-        with pytest.raises(UtilityError, match=r"\(no sheet\.ask\.json\).*`asked` FILE"):
+        with pytest.raises(UtilityError, match=r"sheet\.ask\.json, which says .*`asked` FILE"):
             find_asking(a_sheet(tmp_path, ",a,1"))
 
     @pytest.mark.parametrize(
