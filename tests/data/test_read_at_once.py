@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import PoolError
@@ -75,7 +75,6 @@ def shown(row: Any) -> Any:
     return (row.reason, row.fix, row.text) if isinstance(row, BadRow) else (type(row), repr(row))
 
 
-@settings(deadline=None)
 @given(LINES, st.sampled_from([b"\n", b"\r\n"]), st.sampled_from([1, 30, 1 << 16]))
 @example([b'{"a":1', b'"b":2},{"c":3}'], b"\n", 1 << 16)
 @example([b'{"a":[{}', b"{}]}", b"{},{}"], b"\n", 1 << 16)
@@ -120,7 +119,6 @@ def outcome(load: Callable[[], LoadedPool]) -> Any:
     return pool.sha256, pool.notes, repr(rows), loaded.rejected
 
 
-@settings(deadline=None)
 @given(
     st.lists(ITEMS | ODD_ITEMS, min_size=1, max_size=12), st.booleans(), st.sampled_from([1, 3, 99])
 )

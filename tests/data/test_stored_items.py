@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import PoolError
@@ -67,7 +67,6 @@ def test_items_are_those_of_one_file(tmp_path: Path, ids: bool) -> None:
     assert list(texts_of(many.items)) == [item.text for item in one.items]
 
 
-@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_items_are_found_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
