@@ -14,7 +14,7 @@ from pathlib import Path
 from selectllm.core.codec import sha256_json
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
-from selectllm.data.stored_items import PackedIds, ids_of
+from selectllm.data.stored_items import PackedIds, ids_of, spilled_to
 from selectllm.selection.clustering.clusters_file import read_clusters, write_clusters
 from selectllm.selection.clustering.packed_clusters import PackedClusters
 from selectllm.selection.clustering.partition import divided, find_partition, named
@@ -50,7 +50,10 @@ def cluster_pool(
         return known
     vectors = embedder.of(pool.items) if needs_vectors else None
     ids = ids_of(pool.items)
-    clusters = divided(ids, vectors, function, division.size, division.seed, embedder.workers)
+    clusters = divided(
+        *(ids, vectors, function, division.size, division.seed, embedder.workers),
+        folder=spilled_to(pool),
+    )
     if isinstance(ids, PackedIds):
         clusters.write(path.with_suffix(PACKED))
         return clusters
@@ -75,7 +78,8 @@ def known_clusters(
     None otherwise. Nothing is written.
     """
     if division.by == "random":
-        return divided(ids_of(pool.items), None, "random", division.size, division.seed)
+        ids, folder = ids_of(pool.items), spilled_to(pool)
+        return divided(ids, None, "random", division.size, division.seed, folder=folder)
     return _read(_place(pool, division, embedder.identity, cache), pool)
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
 from selectllm.core.arrays import Ints
 from selectllm.core.errors import RunError
 from selectllm.core.files import replacing
+from selectllm.core.sequences import MadeSequence
 from selectllm.core.types import Cluster
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class PackedClusters(Sequence[Cluster]):
+class PackedClusters(MadeSequence[Cluster]):
     """Clusters that are made when they are looked at: 8 bytes an item, and 8 a cluster.
 
     `places`: of the members of all clusters in `ids`, one cluster behind the other. `ends`: where
@@ -30,22 +30,20 @@ class PackedClusters(Sequence[Cluster]):
     def __len__(self) -> int:
         return len(self.ends)
 
-    @overload
-    def __getitem__(self, at: int) -> Cluster: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[Cluster, ...]: ...
-    def __getitem__(self, at: int | slice) -> Cluster | tuple[Cluster, ...]:
-        if isinstance(at, slice):
-            return tuple(self[number] for number in range(*at.indices(len(self))))
-        number = range(len(self))[at]
-        start = int(self.ends[number - 1]) if number else 0
-        members = self.places[start : int(self.ends[number])].tolist()
-        return Cluster(number, tuple(self.ids[place] for place in members))
+    def at(self, place: int) -> Cluster:
+        """The cluster of this number."""
+        start = int(self.ends[place - 1]) if place else 0
+        members = self.places[start : int(self.ends[place])].tolist()
+        return Cluster(place, tuple(self.ids[member] for member in members))
 
     def write(self, path: Path) -> None:
         """Write the places, for a pool that is known to be the same."""
         with replacing(path) as descriptor, open(descriptor, "wb") as handle:
-            np.save(handle, np.concatenate([[len(self.ends)], self.ends, self.places]))
+            shape = (1 + len(self.ends) + len(self.places),)
+            header = {"descr": "<i8", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(handle, header)
+            for part in (np.array([len(self.ends)]), self.ends, self.places):
+                handle.write(np.ascontiguousarray(part, dtype="<i8").data)
 
     @classmethod
     def read(cls, path: Path, ids: Sequence[str]) -> PackedClusters:
