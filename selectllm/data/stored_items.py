@@ -9,16 +9,17 @@ import contextlib
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from selectllm.core.arrays import Ints
+from selectllm.core.arrays import Floats, Ints
 from selectllm.core.errors import PoolError
 from selectllm.core.sequences import MadeSequence
-from selectllm.core.spilled_arrays import SpilledBytes, alike, room, with_places
+from selectllm.core.spilled_arrays import SpilledBytes, alike, filled, room, with_places
 from selectllm.core.types import Item, Pool
 from selectllm.data.layouts import PoolLayout
 from selectllm.data.readers.columnar import broken, frame_rows
@@ -177,6 +178,12 @@ class StoredItems(MadeSequence[Item]):
                 found += self.made([self.ids[place] for place in some[which].tolist()], frame)
         return [found[place] for place in back.tolist()]
 
+    @cached_property
+    def lengths(self) -> Floats:
+        """Characters of each text, counted once."""
+        lengths = room(self.folder, len(self), np.float64)
+        return filled(lengths, (len(item.text) for item in self))
+
     def subset(self, positions: Ints) -> StoredItems:
         """The items at `positions`, different ones, as items of their own."""
         ids = PackedIds(map(self.ids.at, positions), self.folder)
@@ -283,9 +290,16 @@ def ids_of(items: Sequence[Item]) -> Sequence[str]:
     return items.ids if isinstance(items, StoredItems) else [item.id for item in items]
 
 
-def spilled_to(pool: Pool) -> Path | None:
-    """The folder for what is too large for memory, of a pool whose rows are; else None."""
-    return pool.items.folder if isinstance(pool.items, StoredItems) else None
+def lengths_of(items: Sequence[Item]) -> Floats:
+    """Characters of the text of each item."""
+    if isinstance(items, StoredItems):
+        return items.lengths
+    return np.fromiter((len(item.text) for item in items), np.float64, len(items))
+
+
+def spilled_to(items: Sequence[Item]) -> Path | None:
+    """The folder for what is too large for memory, of items whose rows are; else None."""
+    return items.folder if isinstance(items, StoredItems) else None
 
 
 def texts_of(items: Sequence[Item]) -> Sequence[str]:

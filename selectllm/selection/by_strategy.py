@@ -43,7 +43,7 @@ def strategy_decision(
         status="invalid" if not picks else "ok" if len(picks) == budget else "partial",
         strategy=strategy.name,
         attempts=tuple(attempts),
-        scores=None if scores is None else tuple(scores[position] for position in positions),
+        scores=None if scores is None else tuple(scores[positions].tolist()),
     )
 
 

@@ -16,10 +16,8 @@ from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
 from selectllm.data.stored_items import PackedIds, ids_of, spilled_to
 from selectllm.selection.clustering.clusters_file import read_clusters, write_clusters
-from selectllm.selection.clustering.packed_clusters import PackedClusters
+from selectllm.selection.clustering.packed_clusters import PACKED, PackedClusters
 from selectllm.selection.clustering.partition import divided, find_partition, named
-
-PACKED = ".npy"  # of the file that says where the members of clusters stand in their pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ def cluster_pool(
     ids = ids_of(pool.items)
     clusters = divided(
         *(ids, vectors, function, division.size, division.seed, embedder.workers),
-        folder=spilled_to(pool),
+        folder=spilled_to(pool.items),
     )
     if isinstance(ids, PackedIds):
         clusters.write(path.with_suffix(PACKED))
@@ -78,7 +76,7 @@ def known_clusters(
     None otherwise. Nothing is written.
     """
     if division.by == "random":
-        ids, folder = ids_of(pool.items), spilled_to(pool)
+        ids, folder = ids_of(pool.items), spilled_to(pool.items)
         return divided(ids, None, "random", division.size, division.seed, folder=folder)
     return _read(_place(pool, division, embedder.identity, cache), pool)
 
