@@ -8,12 +8,12 @@ loaded the encoder; ratio of texts a second. ask: the same calls by litellm thro
 the local engine, 32 at a time, to a server that answers in 50 ms; CPU of all processes that take
 part, from when the client is loaded. memory: the peak of the driver while vectors of a pool are
 divided into clusters of 14 by workers, beside the same of the local engine. select: the peak of the
-driver from the reading of a pool of ten Parquet files, texts of 300 characters, whose vectors are
-in the cache, to the writing of 100 items by k-center, as Parquet. prompt: the same of one item in
-50 by the prompt short@1, which a scripted model answers, from clusters at random, with the
-local engine. suite: the same while a suite of 100 clusters at random of such a pool is evaluated,
-with a rating of every item, and while two of its prompts are compared. Rounds alternate; ratios are
-taken round by round.
+driver from the reading of a pool of Parquet files, 10,000 texts of 300 characters each, whose
+vectors are in the cache, to the writing of 100 items by k-center, as Parquet. prompt: the same of
+one item in 50 by the prompt short@1, which a scripted model answers, from clusters at random, with
+the local engine. suite: the same while a suite of 100 clusters at random of such a pool is
+evaluated, with a rating of every item, and while two of its prompts are compared. Rounds alternate;
+ratios are taken round by round.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 CONCURRENCY = 32
+FILE_ROWS = 10_000  # so that pools differ in the number of files alone: each is read as a whole
 SUITE = """
 name: memory
 pool: pool
@@ -296,7 +297,7 @@ def suite_section(arguments: argparse.Namespace) -> None:
 
 
 def pool(folder: str, rows: str, embedded: str = "embedded") -> dict[str, Any]:
-    """A pool of ten Parquet files, and its vectors in the cache if it is to be `embedded`."""
+    """A pool of Parquet files, and its vectors in the cache if it is to be `embedded`."""
     import numpy as np
     import polars as pl
     from million import DIM, bunched, made_texts
@@ -309,9 +310,8 @@ def pool(folder: str, rows: str, embedded: str = "embedded") -> dict[str, Any]:
     store = VectorStore(Path(folder, "cache", "vectors"), load_encoder().identity)
     parts = Path(folder, "pool")
     parts.mkdir()
-    most = max(1, count // 10)
-    for numbers, texts in made_texts(rng, count, min(most, 20_000)):
-        name = parts / f"part-{numbers[0] // most:02}-{numbers[0]:09}.parquet"
+    for numbers, texts in made_texts(rng, count, FILE_ROWS):
+        name = parts / f"part-{numbers[0]:09}.parquet"
         ids = [f"item-{number:07}" for number in numbers]
         columns = {"id": ids, "instruction": texts, "rating": [n % 5 + 1 for n in numbers]}
         pl.DataFrame(columns).write_parquet(name)

@@ -64,6 +64,15 @@ def with_places(keys: NDArray[np.uint64]) -> int:
     return mask
 
 
+def order_of(numbers: NDArray[np.intp], folder: Path | None) -> NDArray[np.intp]:
+    """The places of whole numbers from 0 on, by the numbers; equal ones in their order."""
+    keys: NDArray[np.uint64] = room(folder, len(numbers), np.uint64)
+    keys[:] = numbers
+    keys <<= np.uint64(place_bits(len(keys)))
+    keys &= np.uint64(with_places(keys))
+    return keys.view(np.intp)
+
+
 def alike(keys: NDArray[np.uint64], mask: int) -> Iterator[tuple[int, list[int]]]:
     """(where it begins, the places) of every run of keys that differ in their places alone.
 
@@ -119,4 +128,4 @@ def _nameless(folder: Path) -> BinaryIO:
     """A file in the folder, or in that where it will be: nothing is made for it."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return tempfile.TemporaryFile(dir=folder)  # type: ignore[return-value]
+    return tempfile.TemporaryFile(dir=folder)

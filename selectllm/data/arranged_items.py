@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from selectllm.core.arrays import Ints
-from selectllm.core.spilled_arrays import place_bits, room, with_places
+from selectllm.core.spilled_arrays import order_of, room
 from selectllm.core.types import Item, Pool
 from selectllm.data import stored_items
 from selectllm.data.stored_items import StoredItems, holding
@@ -95,15 +95,13 @@ class _Arranged:
 
     def _by_row(self) -> Iterator[Ints]:
         """The places of the items in the order of `groups`, ascending by row, many at a time."""
-        keys = room(self._items.folder, len(self._positions), np.uint64)
-        bits = np.uint64(place_bits(len(keys)))
-        for start in range(0, len(keys), self._size):
+        rows = room(self._items.folder, len(self._positions), np.intp)
+        for start in range(0, len(rows), self._size):
             some = slice(start, start + self._size)
-            keys[some] = self._items.rows_at(self._positions[some])
-            keys[some] <<= bits
-        mask = np.uint64(with_places(keys))
-        for start in range(0, len(keys), self._size):
-            yield (keys[start : start + self._size] & mask).view(np.intp)
+            rows[some] = self._items.rows_at(self._positions[some])
+        places = order_of(rows, self._items.folder)
+        for start in range(0, len(places), self._size):
+            yield places[start : start + self._size]
 
 
 def _column(places: Ints) -> pl.Series:

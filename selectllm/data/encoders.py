@@ -148,7 +148,7 @@ def embed(
     """
     if store.identity != encoder.identity:
         raise EncoderError(f"vectors of {encoder.identity} do not belong in {store.path}")
-    keys = text_keys(texts)
+    keys = text_keys(texts, store.path.parent)
     rows = store.find(keys)
     absent = np.flatnonzero(rows < 0)
     if not len(absent):

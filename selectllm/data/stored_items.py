@@ -250,11 +250,8 @@ def _rows_at(part: PoolFile, numbers: Ints) -> pl.DataFrame:
             "the file as it is meanwhile"
         )
     table = pl.scan_parquet(part.path, glob=False, hive_partitioning=False)
-    if last - first + 1 == len(numbers):
-        return table.slice(first, len(numbers)).collect()
-    numbered = table.slice(first, last - first + 1).with_row_index("__row")
-    wanted = pl.Series((numbers - first).astype(np.uint32))
-    return numbered.filter(pl.col("__row").is_in(wanted.implode())).drop("__row").collect()
+    frame = table.slice(first, last - first + 1).collect()
+    return frame if frame.height == len(numbers) else frame[numbers - first]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from selectllm.core.codec import seeded_hashes
 from selectllm.core.errors import EncoderError, UsageError
 from selectllm.core.plugins import Port, calling, find
 from selectllm.core.sequences import InOrder
-from selectllm.core.spilled_arrays import BLOCK, filled, place_bits, room, with_places
+from selectllm.core.spilled_arrays import BLOCK, filled, order_of, room
 from selectllm.core.types import Cluster
 from selectllm.core.workers import HERE, Workers
 from selectllm.selection.clustering.diverse import diverse
@@ -145,7 +145,9 @@ def _clusters(
     """
     ends = np.cumsum(np.bincount(labels))
     starts = np.concatenate([[0], ends[:-1]])
-    places = _by_label(order, labels, folder)
+    places = order_of(labels, folder)
+    for start in range(0, len(places), BLOCK):
+        places[start : start + BLOCK] = order[places[start : start + BLOCK]]
     for start, end in zip(starts, ends, strict=True):
         members = sorted((ids[place], place) for place in places[start:end].tolist())
         places[start:end] = [place for _, place in members]
@@ -153,18 +155,6 @@ def _clusters(
     in_order = room(folder, len(places), np.intp)
     filled(in_order, (place for at in drawn for place in places[starts[at] : ends[at]]))
     return PackedClusters(ids, in_order, np.cumsum((ends - starts)[drawn]))
-
-
-def _by_label(order: Ints, labels: Ints, folder: Path | None) -> Ints:
-    """`order`, one label after the other."""
-    keys = room(folder, len(labels), np.uint64)
-    keys[:] = labels
-    keys <<= np.uint64(place_bits(len(keys)))
-    mask = with_places(keys)
-    for start in range(0, len(keys), BLOCK):
-        block = keys[start : start + BLOCK]
-        block[:] = order[block & np.uint64(mask)]
-    return keys.view(np.intp)
 
 
 def check_vectors(vectors: Vectors, items: int) -> None:
