@@ -67,8 +67,7 @@ class PackedIds(MadeSequence[str]):
                 end = int(some_ends[-1])
                 ends.write(some_ends.tobytes())
                 hashes.write(np.fromiter(map(hash, some), np.int64, len(some)).tobytes())
-            self._texts = memoryview(texts.array(np.uint8))
-            self._ends = memoryview(ends.array(np.int64))
+            self._texts, self._ends = texts.array(np.uint8).data, ends.array(np.int64).data
             self._keys = hashes.array(np.uint64)
         self._mask = with_places(self._keys)
 

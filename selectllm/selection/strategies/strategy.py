@@ -18,7 +18,7 @@ from selectllm.selection.strategies.columns import check_column
 
 Pick = Callable[[Candidates, int], list[int]]
 """(candidates, n) -> n different positions (0-based), best first."""
-Score = Callable[[Candidates], Floats]
+Score = Callable[[Candidates], Sequence[float] | Floats]
 """candidates -> the number of each, in their order."""
 Told = Callable[[Candidates, int], Sequence[str]]
 """(candidates, n) -> what there is to say of picking n of them."""
@@ -76,7 +76,7 @@ class Strategy:
         None if it goes by no number, or by one that is not finite and that JSON cannot carry.
         """
         if self.score is not None:
-            return self.score(candidates)
+            return np.asarray(self.score(candidates), dtype=np.float64)
         if self.scorer is None or candidates.values is None or np.isinf(candidates.values).any():
             return None
         return candidates.values
