@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def test_a_bad_row_is_named_by_its_file(tmp_path: Path) -> None:
 
 @given(st.lists(st.text(st.characters(codec="utf-8"))))
 def test_packed_ids_are_what_was_packed(ids: list[str]) -> None:
-    packed: Sequence[str] = PackedIds(ids)
+    packed: Sequence[str] = PackedIds(ids, Path(tempfile.gettempdir()))
     assert list(packed) == ids
     assert [packed[place] for place in range(len(packed))] == ids
     assert packed[1:] == ids[1:]
