@@ -101,6 +101,30 @@ def test_as_many_calls_may_wait_as_there_are_places_and_no_more() -> None:
     assert run(looked_at()) == 8
 
 
+def test_a_model_gets_no_further_ahead_of_a_slower_one_than_calls_are_begun() -> None:
+    """Decisions come cluster by cluster, so that a run which its budget ends has asked all alike.
+
+    So one that waits for the pace of its endpoint keeps its place: to give it free would let few
+    more begin, as `begun` bounds them, and to begin more would spend the budget on one model.
+    """
+    done = [0, 0]
+    ahead = 0
+
+    async def one(number: int) -> None:
+        nonlocal ahead
+        slow = number % 2 == 0
+        if slow:
+            async with without_place(), order:
+                await asyncio.sleep(1)
+        done[slow] += 1
+        ahead = max(ahead, done[0] - done[1])
+
+    order = asyncio.Lock()
+    run(run_all(range(200), one, 4))
+    assert done == [100, 100]
+    assert ahead <= 8
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_equal_questions_wait_for_each_other_without_a_place(tmp_path: Path, count: int) -> None:
     """One is asked and rests; those that wait for its reply do not keep its place from it."""

@@ -13,7 +13,7 @@ from selectllm.core.places import without_place
 from selectllm.core.stopping import rest
 from selectllm.core.types import Attempt, Reply
 from selectllm.models.model import Model, Request, expect
-from selectllm.models.wrappers.pace import EndpointPace, Paces
+from selectllm.models.wrappers.pace import EndpointPace, Paces, Turn
 
 PACED = (429, 503, 529)  # the statuses by which an endpoint says that it is asked too fast
 BUSY = (408, 409, 425, 500, 502, 504, *PACED)
@@ -116,32 +116,29 @@ class _Call:
 
     async def once(self, inner: Model) -> Reply | SelectLLMError | float:
         """What came of one try: the reply, an error to end with, or seconds to wait."""
-        meanwhile = await self._pace.turn()
+        turn = await self._pace.turn()
         sent = self._clock()
         waited = sent - self._ready if sent - self._ready >= UNNOTICED else None
         try:
             reply = await inner.complete(self._request)
         except ProviderError as error:
             self._failed.append(_attempt(self._request, error, self._clock() - sent, waited))
-            return self._after(error, meanwhile)
+            return self._after(error, turn)
         except SelectLLMError as error:
             error.attempts = tuple(self._failed)
             return error
-        self._pace.answered(meanwhile, self._clock() - sent)
+        self._pace.answered(turn, self._clock() - sent)
         if waited is not None or self._failed:
             return replace(reply, waited=waited, failed=tuple(self._failed))
         return reply
 
-    def _after(self, error: ProviderError, meanwhile: bool) -> ProviderError | float:
-        """The seconds to wait after a failed try, or the error if that is the end.
-
-        `meanwhile`: whether it was sent while others were asked to wait.
-        """
+    def _after(self, error: ProviderError, turn: Turn) -> ProviderError | float:
+        """The seconds to wait after a failed try, or the error if that is the end."""
         if error.status in PACED and error.retryable:
-            self._pace.refused(meanwhile, error.retry_after)
+            self._pace.refused(turn, error.retry_after)
             self._refused = min(self._refused, self._clock())
         elif error.status is not None:
-            self._pace.answered(meanwhile)
+            self._pace.answered(turn)
         tries = len(self._failed)
         crowded = self._pace.crowded and error.status in PACED
         wait = self._policy.wait(error, tries, self._pace.usual, crowded)

@@ -7,6 +7,7 @@ stands in test_limited_provider.py.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Iterator
 
@@ -16,7 +17,7 @@ from selectllm.core.errors import ProviderError
 from selectllm.core.types import Message, Question, Reply
 from selectllm.models.model import ModelSpec, Request
 from selectllm.models.wrappers.pace import Paces
-from selectllm.models.wrappers.retry import Retrying
+from selectllm.models.wrappers.retry import Retrying, RetryPolicy
 from tests.support.virtual_time import now, run
 
 REQUEST = Request(
@@ -86,9 +87,11 @@ class Limited:
     async def close(self) -> None: ...
 
 
-async def ask(model: Limited, count: int, concurrency: int) -> tuple[int, float]:
+async def ask(
+    model: Limited, count: int, concurrency: int, policy: RetryPolicy | None = None
+) -> tuple[int, float]:
     """How many of `count` calls were answered, and after how many seconds all were."""
-    retrying, left, answered = Retrying(model, paces=Paces()), iter(range(count)), 0
+    retrying, left, answered = Retrying(model, policy, Paces()), iter(range(count)), 0
 
     async def work() -> None:
         nonlocal answered
@@ -125,7 +128,7 @@ def test_everything_is_answered_in_the_time_that_the_limit_asks(
     answered, seconds = run(ask(model, count, concurrency))
     assert answered == count
     asked = max(count / rate, count / concurrency * latency)
-    assert seconds <= 1.3 * asked
+    assert seconds <= 1.35 * asked
     assert model.calls <= 2.5 * count
 
 
@@ -163,6 +166,52 @@ def test_refusals_at_any_rate_do_not_keep_an_endpoint_slow(share: float, says: b
     answered, seconds = run(ask(model, 1000, 32))
     assert answered == 1000
     assert seconds <= 2.5 * (3 + 1000 / 32)  # 3 to 25 times, when every refusal slowed everybody
+
+
+@pytest.mark.parametrize("told", [None, 0.2, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("concurrency", [8, 32])
+@pytest.mark.parametrize("share", [0.15, 0.3, 0.5])
+def test_what_is_refused_at_random_is_not_asked_slowly(
+    share: float, concurrency: int, told: float | None
+) -> None:
+    """No rate makes the refusals fewer, and the waits that go with them hold for nobody else."""
+
+    class AtRandom:
+        def wait(self, moment: float) -> float:
+            return (told or 1.0) * (random.random() < share)
+
+    model = Limited(AtRandom(), 1.0, says=told is not None)  # type: ignore[arg-type]
+    seconds = run(ask(model, 1000, concurrency, RetryPolicy(busy_attempts=99)))[1]
+    tries = 1000 / (1 - share)
+    each = 1000 + (tries - 1000) * (0.3 + (told or 0.25))  # seconds of answers and of waits
+    most = 3 if share < 0.5 else 7  # up to 110, when every refusal slowed everybody
+    assert seconds <= most * each / concurrency
+
+
+@pytest.mark.parametrize("concurrency", [8, 32])
+@pytest.mark.parametrize("rate", [5, 20])
+def test_waits_rounded_up_to_whole_seconds_keep_nobody_from_what_the_limit_allows(
+    rate: int, concurrency: int
+) -> None:
+    class Rounded(Bucket):
+        def wait(self, moment: float) -> float:
+            return float(math.ceil(super().wait(moment)))
+
+    model = Limited(Rounded(rate), 0.05, says=True)
+    answered, seconds = run(ask(model, 50 * rate, concurrency))
+    assert answered == 50 * rate
+    assert seconds <= 1.15 * 50
+    assert model.calls <= 1.75 * answered
+
+
+def test_a_limit_in_front_of_refusals_at_random_is_used_to_the_full() -> None:
+    class Both(Bucket):
+        def wait(self, moment: float) -> float:
+            return super().wait(moment) or 0.2 * (random.random() < 0.15)
+
+    model = Limited(Both(20), 0.05, says=True)
+    seconds = run(ask(model, 1000, 32))[1]
+    assert seconds <= 2.5 * 1000 / 20 / 0.85  # 5 times, when no rate was slow enough for it
 
 
 def test_a_limit_that_is_lifted_is_noticed() -> None:
