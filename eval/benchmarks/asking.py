@@ -1,8 +1,9 @@
 """What asking costs: our ask stage by both transports, beside bare litellm and bare aiohttp.
 
-    python eval/benchmarks/asking.py [--calls 2000] [--rounds 5] [--direct]
+    python eval/benchmarks/asking.py [--calls 2000] [--rounds 5] [--direct] [--against FOLDER]
 
---direct leaves out what goes through litellm.
+--direct leaves out what goes through litellm. --against: a checkout of another commit, whose ask
+stage by both transports runs in turn with this one's.
 
 All send the same prompts of 14 instructions to a local server that answers in 50 ms, 32 at a
 time, each in a process of its own, in turn. Ours also renders, keys, caches, logs and parses.
@@ -28,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 
 CONCURRENCY = 32
 SIZE = 14
@@ -40,12 +40,14 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--direct", action="store_true")
+    parser.add_argument("--against", type=Path)
     parser.add_argument("--role", choices=[*ROLES], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.role:
         print(json.dumps(ROLES[arguments.role](arguments.folder)))
         return
+    sys.path.insert(0, str(ROOT))
     from tests.support.provider_server import ProviderServer
 
     with ProviderServer(latency=0.05, process=True) as server, tempfile.TemporaryDirectory() as tmp:
@@ -54,16 +56,21 @@ def main() -> None:
             arm: role for arm, role in ARMS.items() if not (arguments.direct and "litellm" in arm)
         }
         last = [*arms][-1]
+        trees = dict.fromkeys(arms, ROOT)
+        if arguments.against:
+            for arm in [arm for arm, role in arms.items() if role in ("ours", "direct alone")]:
+                arms[arm + BEFORE], trees[arm + BEFORE] = arms[arm], arguments.against.resolve()
         print(" ".join(["round", *(f"{arm:>22}" for arm in arms)]) + "   CPU s, peak MB")
         for number in range(arguments.rounds):
             folders = {arm: Path(tmp) / f"{number} {arm}" for arm in arms}
             for arm, folder in folders.items():
-                write_suite(folder, server.base_url, arguments.calls, direct=arm == "ours, direct")
-            found = {arm: measure(role, folders[arm]) for arm, role in arms.items()}
+                direct = arm.startswith("ours, direct")
+                write_suite(folder, server.base_url, arguments.calls, direct)
+            found = {arm: measure(role, folders[arm], trees[arm]) for arm, role in arms.items()}
             rounds.append(found)
             cells = (f"{each['cpu']:15.2f} {each['peak_mb']:6.0f}" for each in found.values())
             print(" ".join([f"{number:5}", *cells]), flush=True)
-        for ours, bare in BESIDE:
+        for ours, bare in (*BESIDE, *((arm, arm + BEFORE) for arm in ARMS)):
             if not {ours, bare} <= arms.keys():
                 continue
             ratios = [each[ours]["cpu"] / each[bare]["cpu"] for each in rounds]
@@ -71,7 +78,7 @@ def main() -> None:
                 f"{ours} beside {bare}: median {statistics.median(ratios):.2f} times "
                 f"({min(ratios):.2f} to {max(ratios):.2f})"
             )
-        cached = measure("cached", folders[last])
+        cached = measure("cached", folders[last], ROOT)
         print(
             f"all {found[last]['decisions']} decisions from the cache, in a new run "
             f"folder: {cached['cpu']:.2f} CPU s beyond {cached['imports']:.2f} s of interpreter "
@@ -108,9 +115,10 @@ def items() -> list[dict[str, Any]]:
     return [{**rows[n % len(rows)], "id": f"item-{n}"} for n in range(2000)]
 
 
-def measure(role: str, folder: Path) -> Mapping[str, Any]:
-    """Run one role in a process of its own."""
+def measure(role: str, folder: Path, tree: Path) -> Mapping[str, Any]:
+    """Run one role in a process of its own, with the `selectllm` of a checkout."""
     environment = {**os.environ, "SELECTLLM_CACHE_DIR": str(folder / "cache"), "CI": "true"}
+    environment["PYTHONPATH"] = str(tree)
     command = [sys.executable, __file__, "--role", role, "--folder", str(folder)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
@@ -283,6 +291,8 @@ ARMS = {
     "ours, litellm": "ours",
 }
 """What is measured, and the role that does it."""
+BEFORE = ", before"
+"""What the arms of the other checkout are called."""
 BESIDE = (
     ("ours, litellm", "bare litellm"),
     ("direct alone", "bare aiohttp"),

@@ -15,7 +15,7 @@ from selectllm.core.errors import SelectLLMError, UsageError
 
 INTERNAL = 70
 INTERRUPTED = 130
-GARBAGE = (50_000, 20, 50)
+GARBAGE = (200_000, 20, 50)
 """From how many new objects on, and older ones, the interpreter searches for garbage."""
 COMPLETE = "_SELECTLLM_COMPLETE"
 """The variable in which a shell asks for a script, or what a line could go on with."""

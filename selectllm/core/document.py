@@ -4,8 +4,6 @@ The models of a room's files lie in its `schema.py`, which computes nothing; the
 ship with the package are generated from them (`python -m selectllm.report.schemas`).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import KeysView
 from pathlib import Path
@@ -39,10 +37,7 @@ class Part(Strict):
     in the JSON Schema, default or not.
     """
 
-    model_config = ConfigDict(
-        json_schema_serialization_defaults_required=True,
-        defer_build=True,  # most verbs need few of the models that they import
-    )
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
     later: ClassVar[frozenset[str]] = frozenset()
     absent: ClassVar[frozenset[str]] = frozenset()
 

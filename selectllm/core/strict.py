@@ -1,7 +1,5 @@
 """What every part of a suite file is made of: closed to keys it does not know, and frozen."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -83,7 +81,12 @@ def reason_of(error: Mapping[str, Any]) -> str:
 class Strict(BaseModel):
     """Every part of a suite: frozen, and closed to keys it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        defer_build=True,  # most verbs need few of the models that they import
+    )
 
 
 def _json(value: Any) -> Any:

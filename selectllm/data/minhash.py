@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,18 +26,25 @@ BLOCK = 20_000  # texts at a time
 Hashes = NDArray[np.uint64]
 Signatures = NDArray[np.uint32]
 
-_RNG = np.random.Generator(np.random.PCG64(20_240_601))
-_ODD: Hashes = _RNG.integers(0, 2**63, RUN + BANDS * BAND_ROWS, dtype=np.uint64) * 2 + 1
-_WORDS, _FACTORS = _ODD[:RUN], _ODD[RUN:]  # multiply-shift hashing (Dietzfelbinger et al. 1997)
+
+@cache
+def _odd() -> tuple[Hashes, Hashes]:
+    """Factors of words, and of the hash functions: multiply-shift (Dietzfelbinger et al. 1997)."""
+    drawn = np.random.Generator(np.random.PCG64(20_240_601)).integers(
+        0, 2**63, RUN + BANDS * BAND_ROWS, dtype=np.uint64
+    )
+    odd: Hashes = drawn * 2 + 1
+    return odd[:RUN], odd[RUN:]
 
 
 def signatures(texts: Sequence[str]) -> Signatures:
     """(n_texts, BANDS * BAND_ROWS): two rows agree in a share that estimates the similarity."""
-    signed = np.empty((len(texts), len(_FACTORS)), dtype=np.uint32)
+    _, factors = _odd()
+    signed = np.empty((len(texts), len(factors)), dtype=np.uint32)
     known: dict[str, int] = {}
     for start in range(0, len(texts), BLOCK):
         runs, begins = _runs(texts[start : start + BLOCK], known)
-        for number, factor in enumerate(_FACTORS):
+        for number, factor in enumerate(factors):
             hashed = (runs * factor) >> np.uint64(32)
             signed[start : start + BLOCK, number] = np.minimum.reduceat(hashed, begins)
     return signed
@@ -60,7 +68,7 @@ def _runs(texts: Sequence[str], known: dict[str, int]) -> tuple[Hashes, Ints]:
     values = np.array(hashed, dtype=np.uint64)
     ends = np.cumsum(lengths)
     runs = np.zeros(len(values), dtype=np.uint64)
-    for ahead, factor in enumerate(_WORDS):
+    for ahead, factor in enumerate(_odd()[0]):
         runs[: len(runs) - ahead] += values[ahead:] * factor
     whole = np.ones(len(values), dtype=np.bool_)  # not begun by the last words of a text
     for last in range(1, RUN):
@@ -94,7 +102,7 @@ def distinct_pairs(pairs: Ints, rows: int) -> Ints:
 
 def _of_band(signed: Signatures, band: int) -> Iterator[Ints]:
     part = signed[:, band * BAND_ROWS : (band + 1) * BAND_ROWS].astype(np.uint64)
-    keys = (part * _FACTORS[:BAND_ROWS]).sum(axis=1, dtype=np.uint64)
+    keys = (part * _odd()[1][:BAND_ROWS]).sum(axis=1, dtype=np.uint64)
     order = np.argsort(keys, kind="stable")
     same = np.flatnonzero(keys[order[1:]] == keys[order[:-1]]) + 1  # places with one before them
     if not len(same):

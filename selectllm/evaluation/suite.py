@@ -5,8 +5,6 @@ models (all their pairs are evaluated), strategies, and the gate that decides ve
 relative to the file; an unknown key is told with the closest one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """What stands under the keys of a suite: clusters, models, gate and sets; no unknown keys."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (

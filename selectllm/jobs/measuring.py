@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from selectllm.core.errors import UsageError, blaming
 from selectllm.core.shown import capital
 from selectllm.core.types import Attempt, Decision, Pool
-from selectllm.jobs.beside import Beside
 from selectllm.jobs.session import Session
 from selectllm.models.model import ModelSpec
 from selectllm.models.providers.reasoning import stops_thinking
 from selectllm.selection.ask import all_thinking, spent_unseen
-from selectllm.selection.by_model import SelectSettings
 from selectllm.selection.scorers.item_scorer import Measured, Meter
 from selectllm.selection.strategies import Candidates, Strategy
 from selectllm.utility.ratings import ratings
+
+if TYPE_CHECKING:
+    from selectllm.jobs.beside import Beside
+    from selectllm.selection.by_model import SelectSettings
 
 NOTHING = Measured({})
 

@@ -8,10 +8,10 @@ unnoticed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from selectllm.core.codec import canonical_json, json_text, sha256_text
 from selectllm.core.types import Message, Question, Reply, empty
@@ -228,17 +228,12 @@ class Request:
     @cached_property
     def key(self) -> str:
         """The cache key: hex sha256 of the identity's canonical JSON."""
-        identity = self.identity()
-        before = {name: value for name, value in identity.items() if name < "messages"}
-        after = {name: value for name, value in identity.items() if name > "messages"}
+        before, after = _around_messages(self)
         messages = ",".join(
             f'{{"content":{json_text(message["content"])},"role":{json_text(message["role"])}}}'
             for message in self.messages
         )
-        # As canonical_json writes the whole, of which the messages are nearly all.
-        return sha256_text(
-            f'{canonical_json(before)[:-1]},"messages":[{messages}],{canonical_json(after)[1:]}'
-        )
+        return sha256_text(f'{before},"messages":[{messages}],{after}')
 
     @cached_property
     def tokens(self) -> int:
@@ -246,6 +241,47 @@ class Request:
         from selectllm.models.tokens import estimate_tokens  # numpy, which no help needs
 
         return estimate_tokens(self.messages)
+
+
+Made = TypeVar("Made")
+
+
+class OfSettings(Generic[Made]):
+    """What `make` makes of a request, once for all that differ in their messages alone.
+
+    Nearly all requests of a command do. Without schemas: they cannot be told apart fast.
+    """
+
+    def __init__(self, make: Callable[[Request], Made]) -> None:
+        self._make = make
+        self._made: dict[tuple[object, ...], tuple[ModelSpec, Made]] = {}
+
+    def __call__(self, request: Request) -> Made:
+        """That of `request`."""
+        if request.schema is not None:
+            return self._make(request)
+        spec, limit = request.model, request.max_tokens
+        listed = (request.top_logprobs, request.each_token)
+        varying = (request.endpoint, request.grammar, request.seed, request.repeat)
+        place = (id(spec), limit, *listed, *varying)
+        known = self._made.get(place)
+        if known is None or known[0] is not spec:  # it is kept, so that no other has its id
+            if len(self._made) >= MOST_SETTINGS:
+                self._made.clear()
+            known = self._made[place] = spec, self._make(request)
+        return known[1]
+
+
+MOST_SETTINGS = 1_000
+
+
+@OfSettings
+def _around_messages(request: Request) -> tuple[str, str]:
+    """The identity before and after its messages, as canonical_json writes the whole."""
+    identity = request.identity()
+    before = {name: value for name, value in identity.items() if name < "messages"}
+    after = {name: value for name, value in identity.items() if name > "messages"}
+    return canonical_json(before)[:-1], canonical_json(after)[1:]
 
 
 class Model(Protocol):
@@ -265,16 +301,8 @@ class Model(Protocol):
         ...
 
 
-@runtime_checkable
-class LooksAhead(Protocol):
-    """A model that saves work if it hears what it will be asked."""
-
-    def expect(self, requests: Sequence[Request]) -> None:
-        """Hear of requests that come next; whether they do come is open."""
-        ...
-
-
 def expect(model: Model, requests: Sequence[Request]) -> None:
-    """Tell `model` what it will be asked, if it saves work by that."""
-    if isinstance(model, LooksAhead) and requests:
-        model.expect(requests)
+    """Tell `model` what may be asked next, if it has an `expect`: it saves work by that."""
+    hear = getattr(model, "expect", None)
+    if hear is not None and requests:
+        hear(requests)

@@ -3,8 +3,6 @@
 Every figure of captured is 0 for random picks and 1 for the best possible.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal

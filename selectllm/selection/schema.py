@@ -5,8 +5,6 @@ times as long to write (11 us against 3), so decision_log.py writes the fields a
 Schemas are generated from these types. Attempts are the type itself (core/types.py).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal

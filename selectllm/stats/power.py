@@ -21,13 +21,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
+from selectllm.core.arrays import Floats
 from selectllm.stats.special import chdtrc, chdtri, nctdtr, ndtr, stdtrit
 
 HALVINGS = 60  # of an interval, until a float has no finer
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)  # over the shares of samples
+
+
+@cache
+def gauss_legendre(points: int) -> tuple[Floats, Floats]:
+    """Points in [-1, 1] and their weights; numpy's polynomials are loaded by who integrates."""
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    return nodes, weights
 
 
 def power(
@@ -184,7 +192,8 @@ def _passed(mean: float, sd: float, n: int, tail: float, extreme: float) -> floa
     t = -float(stdtrit(n, tail))
     if t >= n:
         return 0.0
-    s = sd * np.sqrt(chdtri(n - 1, (NODES + 1) / 2) / (n - 1))
+    nodes, weights = gauss_legendre(64)  # over the shares of samples
+    s = sd * np.sqrt(chdtri(n - 1, (nodes + 1) / 2) / (n - 1))
     w = -extreme
     square, linear = n**2 - t**2, w * (n + t**2)
     rest = w**2 * (1 - t**2) - t**2 * (n**2 - 1) * s**2 / n
@@ -192,7 +201,7 @@ def _passed(mean: float, sd: float, n: int, tail: float, extreme: float) -> floa
     bar = np.maximum(bar, -float(stdtrit(n - 1, tail)) * s / math.sqrt(n))
     error = sd / math.sqrt(n)
     beyond = ndtr((mean - bar) / error) if error > 0 else mean > bar
-    return float(WEIGHTS @ beyond) / 2
+    return float(weights @ beyond) / 2
 
 
 def _below(shift: float, df: int, bar: float) -> float:

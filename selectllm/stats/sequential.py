@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from selectllm.core.arrays import Floats
-from selectllm.stats.power import threshold
+from selectllm.stats.power import gauss_legendre, threshold
 from selectllm.stats.special import ndtr, ndtri, stdtrit
 
 LOOKS = 5
@@ -30,7 +30,6 @@ LEAST_CAP = 150
 LEAST_STEP = 1e-3  # between looks, as a share of all clusters; a finer one needs a finer grid
 NO_ERROR = 1e-16  # a share of the error that is not worth a boundary
 REACH = 9.0  # standard deviations, beyond which less than NO_ERROR lies
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 
 def looks(cap: int) -> tuple[int, ...]:
@@ -116,8 +115,9 @@ def _grid(reach: float, width: float) -> tuple[Floats, Floats]:
     panels = math.ceil(reach / width)
     half = reach / panels
     centres = half * np.arange(1 - panels, panels, 2)
-    points = centres[:, None] + half * NODES
-    return points.ravel(), np.tile(half * WEIGHTS, panels)
+    nodes, weights = gauss_legendre(12)
+    points = centres[:, None] + half * nodes
+    return points.ravel(), np.tile(half * weights, panels)
 
 
 def _density(z: Floats) -> Floats:

@@ -1,7 +1,5 @@
 """What a suite says of a utility: one entry a source."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """What our files say of a utility; nothing here computes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal

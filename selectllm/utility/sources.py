@@ -35,9 +35,7 @@ from selectllm.utility.entries import (
     UtilityEntry,
 )
 from selectllm.utility.ifd import ifd_utility
-from selectllm.utility.imported import imported
 from selectllm.utility.knn import KnnVectors, knn_utility, responses_of
-from selectllm.utility.pairwise import bradley_terry, read_judgements
 from selectllm.utility.ratings import ratings
 from selectllm.utility.utility import Utility
 
@@ -94,6 +92,8 @@ def _ratings(entry: RatingsEntry, pool: Pool, sources: UtilitySources) -> Utilit
 
 
 def _imported(entry: ImportEntry, pool: Pool, sources: UtilitySources) -> Utility:
+    from selectllm.utility.imported import imported  # and what reads sheets of ratings
+
     return imported(
         sources.base / entry.file,
         name=entry.name,
@@ -105,6 +105,8 @@ def _imported(entry: ImportEntry, pool: Pool, sources: UtilitySources) -> Utilit
 
 
 def _pairwise(entry: PairwiseEntry, pool: Pool, sources: UtilitySources) -> Utility:
+    from selectllm.utility.pairwise import bradley_terry, read_judgements
+
     # Of more items than the pool's, it may be: they tell how strong their rivals are.
     judgements = read_judgements(sources.base / entry.file)
     return bradley_terry(judgements, name=entry.name, kind=entry.kind, rater=entry.rater)

@@ -3,8 +3,6 @@
 Nothing here computes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -3,8 +3,6 @@
 Gains are the base model's loss less the student's, higher is better. Nothing here computes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """compare.json of `student compare`, typed; gains in nats, higher is better. Nothing computes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

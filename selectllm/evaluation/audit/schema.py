@@ -5,8 +5,6 @@ same picks, 0 for as many in common as random picks have. Intervals have 95 % co
 undefined here, or not asked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """What a baseline file says, typed; nothing here computes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 

@@ -3,8 +3,6 @@
 Every figure of captured is 0 for random picks and 1 for the best possible.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field

@@ -65,9 +65,9 @@ def scores_of(clusters: list[Columns], k: int) -> ClusterScores:
     """ClusterScores of `clusters` that decide something, of any sizes: each size in one go."""
     sizes = np.array([len(cluster.utilities) for cluster in clusters], dtype=np.intp)
     table = {field.name: np.full(len(clusters), np.nan) for field in fields(ClusterScores)}
-    for m in np.unique(sizes):
+    for m in sorted({*sizes.tolist()}):
         rows = np.flatnonzero(sizes == m)
-        scores = _scores_of_size([clusters[row] for row in rows], int(m), k)
+        scores = _scores_of_size([clusters[row] for row in rows], m, k)
         for name, column in table.items():
             column[rows] = getattr(scores, name)
     if all(len(picks) == k for cluster in clusters for picks in cluster.picks):

@@ -1,7 +1,5 @@
 """What our files say of agreement and consistency, typed; nothing here computes."""
 
-from __future__ import annotations
-
 from selectllm.core.document import Part, Tally
 from selectllm.core.figures import Number, Share
 from selectllm.stats.interval import Interval

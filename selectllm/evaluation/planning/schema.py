@@ -3,8 +3,6 @@
 USD is null where a model is not priced. What it prints of sets is in sets_schema.py.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 

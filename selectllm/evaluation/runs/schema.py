@@ -1,7 +1,5 @@
 """results.json and run.json of a run folder, typed; nothing here computes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 

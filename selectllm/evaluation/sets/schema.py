@@ -1,7 +1,5 @@
 """sets.json, typed: the sets of a suite, compared; nothing here computes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal

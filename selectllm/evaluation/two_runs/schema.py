@@ -4,8 +4,6 @@ Every figure is of the clusters that both runs asked. Captured is 0 for random p
 best possible.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import ConfigDict, Field

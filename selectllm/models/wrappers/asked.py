@@ -17,7 +17,7 @@ from typing import Any
 
 from selectllm.core.codec import canonical_json, load_json, sha256_json, sha256_texts
 from selectllm.core.types import empty
-from selectllm.models.model import ModelSpec, Request
+from selectllm.models.model import OfSettings, Request
 from selectllm.models.secrets import shown_url
 
 FORMAT = 1
@@ -104,23 +104,9 @@ def asked_text(request: Request) -> str:
     return _checked(f"{text}}}")
 
 
+@OfSettings
 def _text(request: Request) -> str:
-    """The settings as JSON; they are the same for nearly all requests of a command."""
-    if request.schema is not None:
-        return canonical_json(_settings(request))
-    spec, limit = request.model, request.max_tokens
-    varying = (request.endpoint, request.grammar, request.top_logprobs, request.seed)
-    place = (id(spec), limit, request.repeat, *varying)
-    known = _TEXTS.get(place)
-    if known is None or known[0] is not spec:
-        if len(_TEXTS) >= MOST_TEXTS:
-            _TEXTS.clear()
-        known = _TEXTS[place] = spec, canonical_json(_settings(request))
-    return known[1]
-
-
-MOST_TEXTS = 1_000
-_TEXTS: dict[tuple[object, ...], tuple[ModelSpec, str]] = {}
+    return canonical_json(_settings(request))
 
 
 def sealed(remembered: Fingerprint) -> str:

@@ -142,6 +142,7 @@ class ReplyCache:
 
     def __init__(self, folder: Path, note: Callable[[str], object] = lambda text: None) -> None:
         self.folder = folder
+        self.lock_file = folder / "flight.lock"  # where processes meet, see single_flight.py
         self._note = note
         self.held = Held(note, "asks a question that this command asks too")
         self._unkept: dict[str, Reply] = {}  # by key: what the disk did not take
@@ -166,11 +167,6 @@ class ReplyCache:
             yield
         except FROM_BELOW as error:
             raise unusable(self.folder, error) from error
-
-    @property
-    def lock_file(self) -> Path:
-        """Where processes meet, see single_flight.py."""
-        return self.folder / "flight.lock"
 
     def get(self, key: str) -> Reply | None:
         """The reply under `key`, marked as cached, with its original cost and latency."""

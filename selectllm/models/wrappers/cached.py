@@ -25,9 +25,9 @@ class Cached:
 
     def expect(self, requests: Sequence[Request]) -> None:
         """Look all of them up at once, a tenth of the work of one after the other."""
-        self._ahead = self._cache.many([request.key for request in requests])
+        self._ahead.update(self._cache.many([request.key for request in requests]))
         missing = [request for request in requests if request.key not in self._ahead]
-        self._missing = {request.key for request in missing}
+        self._missing.update(request.key for request in missing)
         expect(self._inner, missing)
 
     async def complete(self, request: Request) -> Reply:

@@ -4,8 +4,6 @@ Packs and the cache have a reply for every call that was ever made, so they are 
 as plain rows (cache.py, recorded.py); the JSON Schema is generated from these types.
 """
 
-from __future__ import annotations
-
 from pydantic import ConfigDict
 
 from selectllm.core.document import Document, Part

@@ -8,8 +8,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, cast
 
 from selectllm.prompting.replies.text import OWN_TEXT
+
+
+class _Later:
+    """A regular expression that the first reply compiles which needs it: most need few."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    def __getattr__(self, name: str) -> Any:
+        """A method of the compiled one, which stands here from then on."""
+        found = getattr(re.compile(self._pattern, re.IGNORECASE), name)
+        setattr(self, name, found)
+        return found
+
+
+def _later(pattern: str) -> re.Pattern[str]:
+    return cast(re.Pattern[str], _Later(pattern))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +72,16 @@ def grammar(letters: bool) -> Grammar:
     bullet = rf"(?:[-+] |[{_SIGNS}]{{1,3}} ?|(?:sure|okay|ok|certainly|of course|yes)[!,.:]? )?"
     dots = r"(?: ?> ?(?:\.\.\.|\[\w{0,9})?)?"
 
-    def compiled(pattern: str) -> re.Pattern[str]:
-        return re.compile(pattern, re.IGNORECASE)
-
     return Grammar(
-        token=compiled(f"{before}({token}){after}"),
-        bracket=compiled(bracket),
-        closed=compiled(closed),
-        bare=compiled(bare),
-        line=compiled(rf"{bullet}{_ENUM}({either}) ?[.!,;✅✔]?{own}{dots}"),
-        headed=compiled(rf"{bullet}{_ENUM}({bracket}) ?[-:.,–—(]? "),
-        contrast=compiled(rf"\b{_CONTRASTS}{either}"),
-        alternative=compiled(rf"{_ALTERNATIVES}\(?\[?{unnamed}"),
-        rival=compiled(rf"\b(?:but|however|although|though|yet|aber|mais|pero)\b.*\[ ?{unnamed}"),
+        token=_later(f"{before}({token}){after}"),
+        bracket=_later(bracket),
+        closed=_later(closed),
+        bare=_later(bare),
+        line=_later(rf"{bullet}{_ENUM}({either}) ?[.!,;✅✔]?{own}{dots}"),
+        headed=_later(rf"{bullet}{_ENUM}({bracket}) ?[-:.,–—(]? "),
+        contrast=_later(rf"\b{_CONTRASTS}{either}"),
+        alternative=_later(rf"{_ALTERNATIVES}\(?\[?{unnamed}"),
+        rival=_later(rf"\b(?:but|however|although|though|yet|aber|mais|pero)\b.*\[ ?{unnamed}"),
     )
 
 
@@ -78,7 +93,7 @@ _OF = (
 _SAYS = (
     r"(?:['\"]? ?(?:[:=→]|-?>|-(?= ?\[))| (?:is|are|would be|will be)(?: the)?(?: following)?:?) ?"
 )
-MARKER = re.compile(
+MARKER = _later(
     r"(?P<final>\bfinal (?:answer|selection|pick|choice|ranking|list|decision)s?"
     rf"{_OF}(?:{_SAYS}| ?))"
     r"|\b(?:answers?|selected|selections?|picks?|picked|choices?|chosen|ranking|decision|winners?"
@@ -89,54 +104,45 @@ MARKER = re.compile(
     r"|\b(?:ich wähle|je choisis|elijo|scelgo|escolho|выбираю) ?:? ?|我(?:选择?|選擇?) ?:? ?"
     r"|(?:\b(?:Antwort|Auswahl|Réponse|Respuesta|Selección|Risposta|Resposta|Ответ|Выбор|Cevap"
     r"|Odpowiedź|Antwoord)|答案|答え|回答|选择|選擇|選択|정답|답|선택)"
-    r" ?(?:[:=]|ist|est|es|是|は) ?",
-    re.IGNORECASE,
+    r" ?(?:[:=]|ist|est|es|是|は) ?"
 )
 LINE_ENDS = re.compile(r"[\s:.]*$")
 FENCES = ("```", "~~~")
-END_OF_BARE = re.compile(
-    r" ?(?:$|[.;!)](?: |$)|,? (?:because|since|as|for|due|which|these|they|this|it|both)\b|[-–—(])",
-    re.IGNORECASE,
+END_OF_BARE = _later(
+    r" ?(?:$|[.;!)](?: |$)|,? (?:because|since|as|for|due|which|these|they|this|it|both)\b|[-–—(])"
 )
-DOUBT_BEFORE = re.compile(
+DOUBT_BEFORE = _later(
     r"n't\b|\b(?:not|cannot|never|no|none|nothing|if|whether|should|could|might|may|unless|or"
     r"|perhaps|maybe|alternatively|otherwise|initially|at first|previously|tempted|wrong|why"
-    r"|between|either|neither|says?|said|told|example|instance|format|e\.g)\b",
-    re.IGNORECASE,
+    r"|between|either|neither|says?|said|told|example|instance|format|e\.g)\b"
 )
-DOUBT_AFTER = re.compile(
+DOUBT_AFTER = _later(
     r",? (?:is|are|was|were|do|does|would|can|could|should|has|have|seems?|looks?)"
-    r"(?:n't| (?:not|no|too|hardly|unclear|wrong|vague|unsuitable|incorrect))\b",
-    re.IGNORECASE,
+    r"(?:n't| (?:not|no|too|hardly|unclear|wrong|vague|unsuitable|incorrect))\b"
 )
-HEDGE = re.compile(r"(?:or|alternatively|otherwise|perhaps|maybe|oder|ou)\b", re.IGNORECASE)
-HENCE = re.compile(r"\b(?:so|therefore|thus|hence)\b", re.IGNORECASE)
+HEDGE = _later(r"(?:or|alternatively|otherwise|perhaps|maybe|oder|ou)\b")
+HENCE = _later(r"\b(?:so|therefore|thus|hence)\b")
 SENTENCE_END = re.compile(r"[.!?](?= |$)|;")
-TAKES_BACK = re.compile(
+TAKES_BACK = _later(
     r"\bwait\b[,.!-]|\b(?:on second thoughts?|scratch that|reconsider|i was wrong|my mistake"
-    r"|correction:)",
-    re.IGNORECASE,
+    r"|correction:)"
 )
-CHOOSING = re.compile(
+CHOOSING = _later(
     r"\b(?:cho(?:ose|ice|sen)|select\w*|pick\w*|answer|recommend\w*|suggest\w*|prefer\w*|annotat\w*"
     r"|best|most|top|good|great|strong\w*|rich\w*|valuable|useful|helpful|informative|impactful"
-    r"|beneficial|worth\w*|deserve\w*|here|sure|winners?|go)\b",
-    re.IGNORECASE,
+    r"|beneficial|worth\w*|deserve\w*|here|sure|winners?|go)\b"
 )
-LEADS_TO = re.compile(
+LEADS_TO = _later(
     r"(?:^|[:=]|\b(?:is|are|be|with|choose|pick|select|recommend|suggest|prefer|take|here|sure|so"
-    r"|therefore|annotate),?) ?(?:the |these |both )?$",
-    re.IGNORECASE,
+    r"|therefore|annotate),?) ?(?:the |these |both )?$"
 )
-LED_BY = re.compile(
+LED_BY = _later(
     r",? (?:is|are|would|will|look|looks|seem|seems|offer|offers|stand|stands|because|since|should"
-    r"|as|for|it is)\b| ?[-–—:]",
-    re.IGNORECASE,
+    r"|as|for|it is)\b| ?[-–—:]"
 )
-DISCREDITS = re.compile(
+DISCREDITS = _later(
     r"n't\b|\b(?:not|cannot|never|no|none|neither|if|whether|should|could|might|may|unless|avoid"
     r"|skip|exclude|reject|worst|weak\w*|vague|unclear|bad|poor|trivial|too|or|between|says?|said"
-    r"|told|example|instance|format|e\.g)\b|\?",
-    re.IGNORECASE,
+    r"|told|example|instance|format|e\.g)\b|\?"
 )
 FRAME = re.compile(r"[\[\]{}(), ]*")

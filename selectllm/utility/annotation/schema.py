@@ -1,7 +1,5 @@
 """Lines of a ratings file, typed; nothing here computes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
