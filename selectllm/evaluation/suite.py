@@ -56,13 +56,14 @@ def _bare_id(value: Any) -> Any:
 
 
 class Suite(Strict):
-    """A suite file. Paths are relative to the file, and stay as written here.
+    """A suite file. Its paths are relative to the file and are kept as they are written.
 
-    `columns`: canonical name -> the pool's column, and which `turns` of chats are shown. `encoder`:
-    name or folder of a sentence-transformers model, where the call names none.
+    `columns` maps canonical names to the columns of the pool, and says which `turns` of chats are
+    shown. `encoder` is the name or folder of a sentence-transformers model, which is used if the
+    command names none.
 
-    `source`: the file it was loaded from, which a changed copy keeps; None for a suite made in
-    Python, whose paths are relative to the current folder.
+    `source` is the file that the suite was loaded from, and a changed copy keeps it. It is None for
+    a suite made in Python, whose paths are relative to the current folder.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

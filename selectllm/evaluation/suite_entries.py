@@ -45,10 +45,11 @@ def off_of(value: Any) -> Any:
 
 
 class ClustersEntry(Strict):
-    """How the pool is divided. `limit`: only the first clusters of the seeded order.
+    """How the pool is divided into clusters.
 
-    `group`: a column of the pool; clusters never mix its values, and intervals allow for them.
-    `file`: a clusters.json to use as it is, instead of dividing.
+    `limit` uses only the first clusters of the seeded order. `group` names a column of the pool: no
+    cluster mixes its values, and intervals take the groups into account. `file` names a
+    clusters.json that is used as it is.
     """
 
     by: Partition = "diverse"
@@ -59,7 +60,10 @@ class ClustersEntry(Strict):
 
 
 class PriceEntry(Strict):
-    """USD per million tokens. `reasoning`: of thinking, if it costs another price than output."""
+    """The price in USD per million tokens.
+
+    `reasoning` is the price of thinking, if it differs from that of output.
+    """
 
     input: Annotated[float, Field(ge=0), NUMBER]
     output: Annotated[float, Field(ge=0), NUMBER]
@@ -90,9 +94,9 @@ Orders = Annotated[
 class VoteEntry(Strict):
     """How often a model is asked for one decision, and how its replies are combined.
 
-    `orders`: a number, or the least and the most: then a further order is asked only while the mean
-    overlap of the ballots' picks is below `until`. `by`: without it borda for more than one order,
-    else majority.
+    `orders` is a number, or the smallest and the largest number. With two numbers, a further order
+    is asked only while the mean overlap of the ballots' picks is below `until`. The default of `by`
+    is borda for more than one order and majority otherwise.
     """
 
     orders: Orders = 1
@@ -132,7 +136,10 @@ class VoteEntry(Strict):
 
 
 class ModelEntry(Strict):
-    """One model: a bare id in the suite, or these keys (model.ModelSpec says what they mean)."""
+    """One model, with these keys. A suite can also give only the id of a model.
+
+    `models.model.ModelSpec` explains the keys.
+    """
 
     id: Name
     name: str | None = None
@@ -168,11 +175,11 @@ class ModelEntry(Strict):
 
 
 class SevereEntry(Strict):
-    """How many clusters may lose how much, whatever the mean says; see comparison/severity.py.
+    """How many clusters may lose how much, whatever the mean is (comparison/severity.py).
 
-    `loss`: what counts as a severe loss of a cluster, in captured units (with --differing, of the
-    rating range). `share`: how many of the clusters may lose so much. `strict`: whether more has to
-    be ruled out before anything passes.
+    `loss` is the loss of a cluster that counts as severe, in captured units (with --differing, as a
+    share of the rating range). `share` is the share of the clusters that may lose that much. If
+    `strict` is true, a larger share has to be ruled out before anything passes.
     """
 
     loss: Annotated[float, Field(gt=0), NUMBER] = 0.5
@@ -181,11 +188,12 @@ class SevereEntry(Strict):
 
 
 class Gate(Strict):
-    """What decides a verdict; `margin` is in captured units.
+    """The rules for a verdict. `margin` is in captured units.
 
-    `rating_margin`: what counts as equal where only differing items are rated, in points of the
-    rating scale per pick; without it such a verdict is never `equivalent`. `assisted_by`: a utility
-    that rates all items and stands in where people, whose ratings are `utility`, did not rate.
+    `rating_margin` is the difference that still counts as equal if only differing items are rated,
+    in points of the rating scale per pick. Without it, such a verdict is never `equivalent`.
+    `assisted_by` names a judge: another utility, which rates all items and supplements the ratings
+    of people in `utility`.
     """
 
     utility: str | None = None
@@ -205,8 +213,9 @@ class Gate(Strict):
 class BudgetEntry(Strict):
     """A budget of the workspace, shared by every command that names it.
 
-    `limit`: USD. `tokens`: read and written. `requests`: sent. What is spent counts under `name`,
-    in whatever process and suite; each suite says how much that may come to.
+    `limit` is in USD. `tokens` counts tokens in and out, and `requests` counts the requests that
+    were sent. All spending is added up under `name`, no matter which process or suite it comes
+    from. Each suite says how high the sum may get.
     """
 
     name: Name
@@ -228,11 +237,12 @@ def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class SetsEntry(Strict):
-    """What `sets` selects: a set of every budget for every selector and seed.
+    """What `sets` selects: one set for each budget, selector and seed.
 
-    `seeds`: of partitions, orders, ties and fills; they take the place of the suite's seed.
-    `category`: a column of the pool whose entropy tells how varied a set is. `groups`: k-means
-    groups of the pool, as many as it has items at most, whose coverage does.
+    `seeds` determine clusters, orders, ties and random fills, and replace the seed of the suite.
+    `category` is a column of the pool; the entropy of its values shows how varied a set is.
+    `groups` is the number of k-means groups of the pool (at most one per item) whose coverage is
+    measured.
     """
 
     budgets: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_distinct)]

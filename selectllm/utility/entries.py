@@ -11,20 +11,23 @@ from selectllm.utility.schema import UtilityKind
 
 
 class NamedEntry(Strict):
-    """What every utility may say. `validation`: a file that `utility validate` wrote of it."""
+    """The keys that every utility has.
+
+    `validation` is a file that `utility validate` wrote about it.
+    """
 
     name: Name
     validation: Name | None = None
 
 
 class TurnableEntry(NamedEntry):
-    """`higher_is_better: false`: of numbers such as losses, whose sign is turned."""
+    """Use `higher_is_better: false` for numbers such as losses. Their sign is then turned."""
 
     higher_is_better: Switch = True
 
 
 class RatingsEntry(TurnableEntry):
-    """A numeric column of the pool as a utility."""
+    """A numeric column of the pool, used as a utility."""
 
     source: Literal["ratings"]
     column: Name
@@ -34,10 +37,10 @@ class RatingsEntry(TurnableEntry):
 
 
 class KnnEntry(NamedEntry):
-    """How well the items' responses serve labelled test items: always a proxy.
+    """How useful the items' responses are for answering labelled test items. Always a proxy.
 
-    `columns`: of the test file, as the suite has them of the pool; by default those of the pool,
-    where the file has them.
+    `columns` maps canonical names to the columns of the test file. By default, they are those of
+    the pool, as far as the file has them.
     """
 
     source: Literal["knn"]
@@ -48,9 +51,10 @@ class KnnEntry(NamedEntry):
 
 
 class ImportEntry(TurnableEntry):
-    """Values in a file of their own, as `utility import`, `knn`, `ifd` and `student` write it.
+    """Values in a separate file, such as `utility import`, `knn`, `ifd` and `student` write.
 
-    A utility file says of itself what is left out here; of other files `kind` is then human.
+    A utility file itself contains what is left out here. For other files, the default of `kind` is
+    human.
     """
 
     source: Literal["import"]
@@ -61,7 +65,7 @@ class ImportEntry(TurnableEntry):
 
 
 class PairwiseEntry(NamedEntry):
-    """Strengths from judgements of two items at a time; they cover the items that were judged."""
+    """Strengths computed from comparisons of two items. Only compared items have a value."""
 
     source: Literal["pairwise"]
     file: Name
@@ -70,9 +74,9 @@ class PairwiseEntry(NamedEntry):
 
 
 class IfdEntry(NamedEntry):
-    """Instruction-following difficulty: always a proxy.
+    """Instruction-following difficulty. It is always a proxy.
 
-    `model`: the language model, as in the strategy `ifd:LM`; without it the embedded one.
+    `model` is the language model, as in the strategy `ifd:LM`. By default, it is the embedded one.
     """
 
     source: Literal["ifd"]
@@ -80,9 +84,10 @@ class IfdEntry(NamedEntry):
 
 
 class OwnEntry(TurnableEntry):
-    """What code of the user's computes: `module:attr`, called with the pool and the `options`.
+    """A utility that your own code computes.
 
-    The contract is `sources.UtilitySource`.
+    `source` is `module:attr`, which is called with the pool and the `options`. The contract is
+    `sources.UtilitySource`.
     """
 
     source: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
