@@ -69,6 +69,16 @@ def test_a_second_request_is_answered_from_disk_with_its_original_cost(tmp_path:
     assert again == replace(first, cached=True)
 
 
+def test_what_was_looked_up_ahead_stays_known_while_more_is_looked_up(tmp_path: Path) -> None:
+    cache = ReplyCache(tmp_path)
+    complete(Cached(Upstream(), cache))
+    model = Cached(Offline(), cache)
+    model.expect([REQUEST])
+    model.expect([replace(REQUEST, repeat=1)])
+    cache.clear()
+    assert complete(model).text == "answer 1"
+
+
 def test_identical_requests_in_flight_are_asked_once(tmp_path: Path) -> None:
     upstream = Upstream()
     model = Cached(upstream, ReplyCache(tmp_path))
