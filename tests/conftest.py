@@ -30,6 +30,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 gc.disable()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`-m slow` imports no file without such a test, which would take every process ten seconds."""
+    if config.getoption("markexpr") != "slow" or collection_path.suffix != ".py":
+        return None
+    return None if "mark.slow" in collection_path.read_text(encoding="utf-8") else True
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)  # torch and litellm, once loaded, make each search long
@@ -38,8 +45,9 @@ def pytest_collection_finish() -> None:
 
 CONVERTED = "converted-weights"
 
-# A busy machine is no failure: no example has a deadline. Every run draws 50 other examples.
-settings.register_profile("selectllm", deadline=None, max_examples=50)
+# A busy machine is no failure: no example has a deadline. Every run draws other examples.
+settings.register_profile("selectllm", deadline=None, max_examples=20)
+settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile("selectllm")
 
 

@@ -151,7 +151,7 @@ def embed(
             f"{store.path} contains vectors of another encoder than {encoder.identity}. "
             "Delete the file, or choose another one"
         )
-    keys = text_keys(texts)
+    keys = text_keys(texts, store.path.parent)
     rows = store.find(keys)
     absent = np.flatnonzero(rows < 0)
     if not len(absent):

@@ -121,9 +121,11 @@ class ItemBuilder:
         if column is None:
             return [sha256_texts(texts)[:16] for texts in zip(asked, given, strict=True)]
         names = [row.get(column) for row in rows]
-        if {*map(type, names)} != {str} or not all(names):
-            return None
-        return names  # type: ignore[return-value]
+        kinds = {*map(type, names)}
+        if kinds == {int}:
+            with contextlib.suppress(ValueError):  # the interpreter's limit on the digits of an int
+                return [*map(str, names)]
+        return names if kinds == {str} and all(names) else None  # type: ignore[return-value]
 
     def item(self, number: int, row: Any) -> Item:
         """The item of row `number`, as `scan_rows` yields it. Raises BadRow, PoolError."""

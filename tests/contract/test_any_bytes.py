@@ -126,7 +126,7 @@ def test_hostile_bytes_are_read_or_named(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", READERS)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=60))
 def test_any_bytes_are_read_or_named(tmp_path: Path, kind: str, content: bytes) -> None:
     assert_read_or_named(kind, tmp_path, content)
@@ -159,7 +159,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("kind", LINES)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), new=JSON)
 def test_any_value_in_the_place_of_one_is_read_or_named(
     tmp_path: Path, kind: str, data: st.DataObject, new: Any
@@ -172,7 +172,7 @@ def test_any_value_in_the_place_of_one_is_read_or_named(
     assert_read_or_named(kind, tmp_path, ("\n".join(lines) + "\n").encode())
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     value=st.binary(max_size=40) | st.text(max_size=40) | st.integers(-9, 9) | JSON.map(json.dumps)
 )

@@ -8,7 +8,7 @@ from unicodedata import normalize
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import EncoderError, UsageError
@@ -126,7 +126,6 @@ def test_the_order_of_the_rows_decides_only_which_one_of_a_text_is_kept(
 # Near by cosine
 
 
-@settings(deadline=None)
 @given(coarse_vectors(), thresholds, maybe_seeds, blocks)
 def test_kept_items_are_pairwise_below_the_threshold(
     vectors: Vectors, threshold: float, seed: int | None, block: int
@@ -138,7 +137,6 @@ def test_kept_items_are_pairwise_below_the_threshold(
     assert cosine.max() < threshold
 
 
-@settings(deadline=None)
 @given(coarse_vectors(), thresholds, maybe_seeds, blocks)
 def test_every_dropped_item_has_a_kept_one_at_the_threshold_or_above(
     vectors: Vectors, threshold: float, seed: int | None, block: int
@@ -149,7 +147,6 @@ def test_every_dropped_item_has_a_kept_one_at_the_threshold_or_above(
     assert all(row[id] @ row[kept] >= threshold - SLACK for id, kept in repeats.items())
 
 
-@settings(deadline=None)
 @given(coarse_vectors(), thresholds, maybe_seeds)
 def test_what_is_kept_has_no_duplicates_left(
     vectors: Vectors, threshold: float, seed: int | None
@@ -160,7 +157,6 @@ def test_what_is_kept_has_no_duplicates_left(
     assert semantic_duplicates([ids[i] for i in kept], vectors[kept], threshold, seed) == {}
 
 
-@settings(deadline=None)
 @given(coarse_vectors(), thresholds, blocks)
 def test_blocks_give_what_one_row_at_a_time_gives(
     vectors: Vectors, threshold: float, block: int
@@ -168,7 +164,6 @@ def test_blocks_give_what_one_row_at_a_time_gives(
     assert dropped(vectors, threshold, None, block) == one_by_one(vectors, threshold)
 
 
-@settings(deadline=None)
 @given(coarse_vectors(), thresholds, st.integers(0, 5), st.randoms(use_true_random=False))
 def test_with_a_seed_the_order_of_the_rows_changes_nothing(
     vectors: Vectors, threshold: float, seed: int, random: Random
@@ -214,7 +209,6 @@ def test_vectors_may_be_a_read_only_memory_map(tmp_path: Path) -> None:
 # Both
 
 
-@settings(deadline=None)
 @given(coarse_vectors(), thresholds, maybe_seeds, st.data())
 def test_every_item_is_kept_or_has_a_kept_one_that_stands_for_it(
     vectors: Vectors, threshold: float, seed: int | None, data: st.DataObject

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import EncoderError
@@ -32,7 +32,6 @@ needs_minilm = pytest.mark.skipif(
 # embed
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=4), max_size=200))
 def test_rows_are_in_the_order_of_the_texts_and_each_text_is_encoded_once(
     texts: list[str],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.codec import sha256_texts
@@ -158,7 +158,6 @@ def test_repeats_of_a_content_are_numbered_by_occurrence(folder: Folder) -> None
     assert ids == [a, b, f"{a}-2", f"{a}-3"]
 
 
-@settings(max_examples=40, deadline=None)
 @given(data=st.data(), texts=st.lists(st.sampled_from("abcd"), min_size=1, max_size=12))
 def test_made_ids_do_not_depend_on_the_order_of_rows(
     shared_folder: Folder, data: st.DataObject, texts: list[str]

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import PoolError
@@ -75,7 +75,6 @@ def shown(row: Any) -> Any:
     return (row.reason, row.fix, row.text) if isinstance(row, BadRow) else (type(row), repr(row))
 
 
-@settings(deadline=None)
 @given(LINES, st.sampled_from([b"\n", b"\r\n"]), st.sampled_from([1, 30, 1 << 16]))
 @example([b'{"a":1', b'"b":2},{"c":3}'], b"\n", 1 << 16)
 @example([b'{"a":[{}', b"{}]}", b"{},{}"], b"\n", 1 << 16)
@@ -120,7 +119,6 @@ def outcome(load: Callable[[], LoadedPool]) -> Any:
     return pool.sha256, pool.notes, repr(rows), loaded.rejected
 
 
-@settings(deadline=None)
 @given(
     st.lists(ITEMS | ODD_ITEMS, min_size=1, max_size=12), st.booleans(), st.sampled_from([1, 3, 99])
 )
@@ -129,6 +127,9 @@ def outcome(load: Callable[[], LoadedPool]) -> Any:
 @example([{"instruction": "b"}, *[{"instruction": "a"}] * 3], False, 99)
 @example([{"id": name, "instruction": "a"} for name in "zaa"], False, 99)
 @example([{"id": 1, "instruction": "a"}, {"id": "1", "instruction": "a"}], True, 99)
+@example([{"id": number, "instruction": "a"} for number in (7, 0, -1, 10**30)], False, 99)
+@example([{"id": number, "instruction": "a"} for number in (7, 8, True, 9)], True, 99)
+@example([{"id": number, "instruction": "a"} for number in (7, 8, 9, 8)], False, 99)
 @example([{"instruction": "a"}, {"instruction": "\u3000"}], False, 99)
 def test_items_are_what_each_is_alone(
     tmp_path_factory: pytest.TempPathFactory,

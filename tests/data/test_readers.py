@@ -43,7 +43,6 @@ TEXT = st.text(max_size=60)
 INSTRUCTION = st.text(min_size=1, max_size=60).filter(solid)
 
 
-@settings(max_examples=60, deadline=None)
 @given(instruction=INSTRUCTION, given_input=TEXT, response=TEXT)
 @example("\ufeffa", "\u2028 \u2029 \x85 \x0b \x0c \x1c", "a\x00b")
 @example(" padded \t", "line\r\nline\rline\n", "\r")
@@ -289,7 +288,7 @@ def test_a_folder_is_not_a_pool(tmp_path: Path) -> None:
             load_pool(tmp_path / name)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     content=st.one_of(
         st.binary(max_size=80),

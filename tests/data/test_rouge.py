@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.data.rouge import highest_rouge_l, rouge_l, rouge_l_of_pairs
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
 words = st.lists(st.sampled_from(["the", "cat", "sat", "on", "Mat", "7", "—", "ü", "\n"]))
 texts = st.lists(st.text(max_size=20) | words.map(" ".join), min_size=1, max_size=4)
 plain_words = st.lists(st.sampled_from(["the", "Cat", "sat", "on", "42"]), min_size=1, max_size=6)
@@ -24,7 +23,6 @@ def by_the_package(candidate: str, reference: str) -> float:
     return RougeScorer(["rougeL"], use_stemmer=False).score(reference, candidate)["rougeL"].fmeasure
 
 
-@unhurried
 @given(texts, texts)
 def test_it_equals_rouge_score(candidates: list[str], references: list[str]) -> None:
     expected = [[by_the_package(a, b) for b in references] for a in candidates]
@@ -55,7 +53,6 @@ def highest(texts: Sequence[str]) -> list[float]:
     ]
 
 
-@unhurried
 @given(several, st.sampled_from([1, 3, 1_024]))
 def test_the_highest_is_that_with_any_other_text_in_tiles_of_any_size(
     texts: list[str], tile: int

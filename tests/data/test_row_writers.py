@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import UsageError
@@ -46,7 +46,6 @@ def read(path: Path) -> list[Any]:
 
 @pytest.mark.parametrize("suffix", [*WRITERS, ""])  # without one a folder of files
 @given(rows=tables())
-@settings(max_examples=60, deadline=None)
 def test_rows_come_back_as_they_were(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, rows: list[dict[str, Any]]
 ) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import PoolError
@@ -67,7 +68,6 @@ def test_items_are_those_of_one_file(tmp_path: Path, ids: bool) -> None:
     assert list(texts_of(many.items)) == [item.text for item in one.items]
 
 
-@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_items_are_found_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -128,7 +128,7 @@ def test_a_bad_row_is_named_by_its_file(tmp_path: Path) -> None:
 
 @given(st.lists(st.text(st.characters(codec="utf-8"))))
 def test_packed_ids_are_what_was_packed(ids: list[str]) -> None:
-    packed: Sequence[str] = PackedIds(ids)
+    packed: Sequence[str] = PackedIds(ids, Path(tempfile.gettempdir()))
     assert list(packed) == ids
     assert [packed[place] for place in range(len(packed))] == ids
     assert packed[1:] == ids[1:]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import EncoderError
@@ -178,7 +178,6 @@ def test_several_may_add_at_once(tmp_path: Path, workers: Callable[[], Executor]
 texts = st.lists(st.text(max_size=5), max_size=8)
 
 
-@settings(max_examples=20)
 @given(texts, st.sets(st.text(max_size=5), max_size=4))
 def test_what_is_forgotten_is_gone_and_all_else_stays_in_its_row(
     tmp_path_factory: pytest.TempPathFactory, kept: list[str], more: set[str]

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -67,7 +67,6 @@ def test_a_name_without_signs_is_shortened_and_stands_in_full_below(width: int) 
         assert "stands for" in text
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     names=st.lists(st.text("ab@/+ -", min_size=1, max_size=70), min_size=1, max_size=3),
     figures=st.lists(st.text("0123456789", min_size=1, max_size=20), min_size=1, max_size=12),

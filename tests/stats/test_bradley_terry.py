@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -20,7 +20,6 @@ def comparisons(draw: st.DrawFn) -> tuple[int, Wins]:
     return m, draw(st.lists(sides, max_size=40))
 
 
-@settings(max_examples=40, deadline=None)
 @given(case=comparisons(), prior=st.floats(0.3, 10))
 def test_they_are_the_maximum_that_scipy_finds(case: tuple[int, Wins], prior: float) -> None:
     m, wins = case
@@ -37,7 +36,6 @@ def test_they_are_the_maximum_that_scipy_finds(case: tuple[int, Wins], prior: fl
     assert loss(found.mean) <= reference.fun + 1e-9
 
 
-@settings(max_examples=20, deadline=None)
 @given(case=comparisons())
 def test_the_covariance_is_the_inverse_of_the_curvature(case: tuple[int, Wins]) -> None:
     m, wins = case

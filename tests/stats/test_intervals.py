@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import stats as reference
@@ -23,7 +23,6 @@ from selectllm.stats.intervals import (
     sign_flip_p,
 )
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
 TIGHT = {"rel": 1e-9, "abs": 1e-12}
 numbers = st.floats(-1e6, 1e6, allow_nan=False, allow_subnormal=False)
 clusters = st.integers(2, 40)
@@ -86,13 +85,11 @@ def test_a_mean_over_groups_has_the_interval_of_ordinary_least_squares_with_clus
     assert bounds(ours) == pytest.approx((fit.params[0], low, high), **TIGHT)
 
 
-@unhurried
 @given(clusters.flatmap(lambda n: npst.arrays(float, n, elements=numbers)))
 def test_a_mean_is_the_ratio_whose_denominators_are_one(values: np.ndarray) -> None:
     assert mean_interval(values) == ratio_interval(values, np.ones(len(values)))
 
 
-@unhurried
 @given(clusters.flatmap(lambda n: npst.arrays(float, n, elements=numbers)))
 def test_groups_of_one_cluster_each_change_nothing(values: np.ndarray) -> None:
     labels = list(range(len(values)))
@@ -100,7 +97,6 @@ def test_groups_of_one_cluster_each_change_nothing(values: np.ndarray) -> None:
     assert bounds(grouped) == pytest.approx(bounds(mean_interval(values)), **TIGHT)
 
 
-@unhurried
 @given(clusters.flatmap(lambda n: npst.arrays(float, n, elements=numbers)))
 def test_the_estimate_lies_within_its_interval(values: np.ndarray) -> None:
     estimate, low, high = bounds(mean_interval(values))
@@ -196,7 +192,6 @@ class TestEstimate:
         assert estimate.df == n_groups - 1
         assert estimate.p_two_sided() == pytest.approx(fit.pvalues[0], **TIGHT)
 
-    @unhurried
     @given(clusters.flatmap(lambda n: npst.arrays(float, n, elements=numbers)))
     def test_its_interval_is_the_one_of_the_mean(self, values: np.ndarray) -> None:
         assert estimate_of(values).interval(0.9) == mean_interval(values, 0.9)
@@ -306,7 +301,6 @@ class TestSignFlips:
         assert sign_flip_p(strong) == 1 / 10_000
         assert sign_flip_p(strong - strong.mean()) == 1.0
 
-    @unhurried
     @given(npst.arrays(float, st.integers(1, 30), elements=st.floats(-1, 1)))
     def test_it_is_a_probability_and_blind_to_which_arm_is_which(self, values: np.ndarray) -> None:
         p = sign_flip_p(values)

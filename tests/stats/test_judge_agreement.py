@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 from sklearn.metrics import cohen_kappa_score
@@ -19,7 +19,6 @@ from selectllm.stats.rank_correlation import spearman
 from selectllm.utility.annotation.rater_agreement import krippendorff_alpha
 
 CLOSE = 1e-9
-unhurried = settings(deadline=None, max_examples=25)
 seeds = st.integers(0, 10**6)
 
 
@@ -30,7 +29,6 @@ def two_raters(seed: int, n: int = 60) -> tuple[Floats, Floats]:
     return human, judge
 
 
-@unhurried
 @given(seeds)
 def test_kappa_is_that_of_scikit_learn_and_statsmodels(seed: int) -> None:
     human, judge = two_raters(seed)
@@ -42,7 +40,6 @@ def test_kappa_is_that_of_scikit_learn_and_statsmodels(seed: int) -> None:
     assert found == pytest.approx(theirs, abs=CLOSE)
 
 
-@unhurried
 @given(seeds)
 def test_alpha_is_krippendorff_s(seed: int) -> None:
     human, judge = two_raters(seed)
@@ -53,7 +50,6 @@ def test_alpha_is_krippendorff_s(seed: int) -> None:
     assert interval_alpha(human, judge) == pytest.approx(krippendorff_alpha(table), abs=CLOSE)
 
 
-@unhurried
 @given(seeds)
 def test_spearman_without_a_p_value_is_scipy_s(seed: int) -> None:
     human, judge = two_raters(seed)

@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 from statsmodels.regression import linear_model
@@ -14,7 +14,6 @@ from statsmodels.regression import linear_model
 from selectllm.stats.paired import Paired, paired
 from tests.support.verdict_cases import CLOSE, differences, ends
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
 d_values = st.lists(st.integers(-8, 8).map(lambda i: i / 8), min_size=2, max_size=40)
 headrooms = st.floats(0.1, 1.0)
 ALPHA = 0.05
@@ -67,7 +66,6 @@ class TestPairing:
 class TestEstimate:
     """Against scipy and statsmodels, in the unit of report."""
 
-    @unhurried
     @given(d_values, headrooms)
     def test_is_student_s_t_of_the_mean(self, d: list[float], headroom: float) -> None:
         estimate = differences(d, headroom).estimate()
@@ -100,7 +98,6 @@ class TestEstimate:
         assert differences(d, 0.5).sd == pytest.approx(reference.tstd(d) / 0.5)
         assert np.isnan(differences([0.1]).sd)
 
-    @unhurried
     @given(st.lists(st.integers(-8, 8).map(lambda i: i / 8), min_size=2, max_size=8))
     def test_sign_flips_are_an_exact_test(self, d: list[float]) -> None:
         theirs = reference.permutation_test(
@@ -121,7 +118,6 @@ def test_groups_are_counted_where_there_are_any() -> None:
 class TestOneMore:
     """What the sample would show, had it held one more cluster (or group) of some value."""
 
-    @unhurried
     @given(d_values, headrooms, levels)
     def test_is_student_s_t_of_the_values_and_that_one(
         self, d: list[float], headroom: float, alpha: float
@@ -155,14 +151,12 @@ class TestOneMore:
         # statsmodels also multiplies by (n - 1) / (n - 1): one coefficient.
         assert found.std_error == pytest.approx(fit.bse[0] / 0.5, **CLOSE)
 
-    @unhurried
     @given(d_values, levels)
     def test_groups_of_one_cluster_are_no_groups(self, d: list[float], alpha: float) -> None:
         alone, grouped = differences(d), differences(d, groups=tuple(range(len(d))))
         assert grouped.low_with_one_more(alpha) == alone.low_with_one_more(alpha)
         assert grouped.p_above(-0.1) == alone.p_above(-0.1)
 
-    @unhurried
     @given(st.lists(st.tuples(st.integers(-8, 8), st.integers(0, 5)), min_size=2), st.randoms())
     def test_groups_may_have_any_names_and_clusters_any_order(
         self, rows: list[tuple[int, int]], random: Random
@@ -175,7 +169,6 @@ class TestOneMore:
             one.low_with_one_more(ALPHA), **CLOSE
         )
 
-    @unhurried
     @given(d_values, headrooms)
     def test_mirrors_when_the_arms_change_places(self, d: list[float], headroom: float) -> None:
         found, mirrored = (differences(each, headroom) for each in (d, [-each for each in d]))
@@ -183,7 +176,6 @@ class TestOneMore:
         assert low == pytest.approx(-high, **CLOSE)
         assert found.p_above(0.1) == pytest.approx(mirrored.p_below(-0.1), **CLOSE)
 
-    @unhurried
     @given(d_values, st.floats(-3, -1), st.floats(-3, -1), levels)
     def test_the_worse_it_could_go_the_less_is_shown(
         self, d: list[float], one: float, other: float, alpha: float

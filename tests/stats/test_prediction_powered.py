@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 from sklearn.covariance import empirical_covariance
@@ -23,7 +23,6 @@ from selectllm.stats.prediction_powered import (
 )
 
 CLOSE = 1e-9
-unhurried = settings(deadline=None, max_examples=25)
 seeds = st.integers(0, 10**6)
 
 
@@ -80,7 +79,6 @@ class TestAgainstReferences:
         unbiased = own * len(human) / (len(human) - 1) + beside * len(rest) / (len(rest) - 1)
         assert ours.std_error == pytest.approx(unbiased**0.5, abs=CLOSE)
 
-    @unhurried
     @given(seeds, st.floats(0.01, 1), st.integers(3, 60))
     def test_interval_and_p_are_those_of_welch_s_test_in_scipy(
         self, seed: int, tuning: float, n: int
@@ -186,7 +184,6 @@ class TestWhatAJudgeCannotDo:
             (alone.mean, alone.std_error, alone.df)
         )
 
-    @unhurried
     @given(seeds, st.floats(-5, 5))
     def test_a_judge_that_rates_all_higher_changes_nothing(self, seed: int, more: float) -> None:
         human, judge, sample = drawn(seed)

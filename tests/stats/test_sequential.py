@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
 from selectllm.stats.sequential import LOOKS, boundaries, critical, looks
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
 FIVE = (0.2, 0.4, 0.6, 0.8, 1.0)
 UNEVEN = (0.35, 0.4, 0.75, 1.0)
 
@@ -76,7 +75,6 @@ def test_the_multivariate_normal_gives_the_same_error(fractions: tuple[float, ..
     assert 1 - normal.cdf(bars, lower_limit=-bars) == pytest.approx(0.05, abs=1e-6)
 
 
-@unhurried
 @given(
     st.lists(st.integers(1, 999), min_size=0, max_size=6, unique=True),
     st.sampled_from([0.01, 0.05, 0.1]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from hypothesis import assume, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from selectllm.evaluation.metrics.agreement import Agreement, Choice
@@ -13,7 +13,6 @@ from selectllm.evaluation.metrics.agreement import Agreement, Choice
 Values = dict[str, float]
 CLOSE = {"rel": 1e-9, "abs": 1e-12}
 
-unhurried = settings(deadline=None, max_examples=50)  # each computes many agreements
 few_values = st.integers(0, 3).map(float)  # many ties
 any_values = st.floats(-1e3, 1e3).map(lambda u: round(u, 6))
 utilities = st.lists(few_values, min_size=3, max_size=7) | st.lists(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -95,7 +95,6 @@ class TestRatingsFile:
         for line in lines_of(written(tmp_path, ratings)):
             validator.validate(line)
 
-    @settings(deadline=None, max_examples=50)
     @given(tables)
     def test_ratings_come_back_as_they_were(
         self, tmp_path_factory: pytest.TempPathFactory, ratings: Table

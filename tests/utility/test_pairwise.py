@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.genmod import families
 from statsmodels.genmod.generalized_linear_model import GLM
@@ -28,7 +28,6 @@ from selectllm.utility.pairwise import (
 )
 from tests.conftest import write_jsonl
 
-unhurried = settings(deadline=None, max_examples=60)
 IDS = "abcdefgh"
 
 
@@ -93,7 +92,6 @@ def test_two_items_differ_by_the_logarithm_of_their_odds() -> None:
 
 
 @given(judged(), st.randoms())
-@unhurried
 def test_neither_the_order_of_judgements_nor_of_the_two_matters(
     judgements: list[Judgement], shuffle: random.Random
 ) -> None:
@@ -104,7 +102,6 @@ def test_neither_the_order_of_judgements_nor_of_the_two_matters(
 
 
 @given(judged())
-@unhurried
 def test_other_names_give_the_same_strengths(judgements: list[Judgement]) -> None:
     renamed = [replace(each, a=f"z{each.a}", b=f"A{each.b}") for each in judgements]
     renamed = [replace(each, b=f"z{each.b[1:]}") for each in renamed]
@@ -113,7 +110,6 @@ def test_other_names_give_the_same_strengths(judgements: list[Judgement]) -> Non
 
 
 @given(judged())
-@unhurried
 def test_who_wins_once_more_is_stronger_and_who_loses_weaker(judgements: list[Judgement]) -> None:
     a, b = judgements[0].a, judgements[0].b
     before, after = strengths(judgements), strengths([*judgements, Judgement(a, b, "a")])
@@ -121,7 +117,6 @@ def test_who_wins_once_more_is_stronger_and_who_loses_weaker(judgements: list[Ju
 
 
 @given(judged())
-@unhurried
 def test_strengths_have_mean_0_and_are_finite(judgements: list[Judgement]) -> None:
     found = strengths(judgements)
     assert sum(found.values()) == pytest.approx(0, abs=1e-9)

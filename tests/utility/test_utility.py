@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import UtilityError
@@ -18,8 +18,6 @@ from selectllm.core.types import Item, Pool
 from selectllm.utility.knn import Answer, KnnVectors, knn_set_value, knn_shapley, knn_utility
 from selectllm.utility.ratings import ratings
 from selectllm.utility.utility import Utility, check_covered
-
-unhurried = settings(deadline=None)  # a busy machine is no failure
 
 
 def rated(*values: Any, **more: Any) -> Pool:
@@ -77,13 +75,11 @@ class TestRatings:
         assert all(type(value) is float for value in utility.values.values())
         assert (utility.kind, utility.source, utility.rater) == ("human", "ratings", "two of us")
 
-    @unhurried
     @given(st.floats(allow_nan=False, allow_infinity=False))
     def test_any_float_is_kept_as_it_is_also_from_text(self, value: float) -> None:
         utility = ratings(rated(value, repr(value)), name="r", column="rating")
         assert list(utility.values.values()) == [value, value]
 
-    @unhurried
     @given(st.text() | st.integers() | st.floats() | st.none() | st.lists(st.integers()))
     def test_any_value_is_a_finite_number_or_an_error(self, value: Any) -> None:
         try:
@@ -176,14 +172,12 @@ def games(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
 class TestShapley:
     """KNN-Shapley against its definition."""
 
-    @unhurried
     @given(games())
     def test_it_is_the_mean_contribution_over_all_subsets(
         self, game: tuple[np.ndarray, np.ndarray, int]
     ) -> None:
         assert knn_shapley(*game) == pytest.approx(shapley_by_hand(*game), abs=1e-12)
 
-    @unhurried
     @given(games())
     def test_the_values_add_up_to_the_worth_of_the_whole_pool(
         self, game: tuple[np.ndarray, np.ndarray, int]

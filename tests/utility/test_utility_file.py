@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -110,7 +110,6 @@ def test_the_pool_and_the_kind_are_in_the_hash(path: Path) -> None:
     assert len({write_utility(path, each, pool).sha256 for each, pool in made}) == 3
 
 
-@settings(deadline=None, max_examples=50)
 @given(utility=utilities)
 def test_a_utility_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, utility: Utility

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from rich.console import Console
@@ -29,7 +29,6 @@ from selectllm.utility.validation import (
     write_validation,
 )
 
-unhurried = settings(deadline=None, max_examples=20)
 POOL = "a" * 64
 SIZE = 3
 
@@ -67,7 +66,6 @@ def numbers(count: int, seed: int) -> list[float]:
         lambda n: st.tuples(*(st.permutations([float(x) for x in range(n)]) for _ in range(2)))
     )
 )
-@unhurried
 def test_the_score_and_its_one_sided_p_are_those_of_all_permutations(
     sides: tuple[list[float], list[float]],
 ) -> None:
@@ -114,7 +112,6 @@ def test_a_subset_counts_as_the_mean_of_its_trainings() -> None:
 
 
 @given(st.floats(0.1, 10), st.floats(-5, 5), st.randoms(use_true_random=False))
-@unhurried
 def test_neither_scale_nor_the_order_of_subsets_matter(scale: float, shift: float, by: Any) -> None:
     pairs = list(zip(range(8), numbers(8, 7), strict=True))
     first = held([float(s) for s, _ in pairs], once([g for _, g in pairs]))

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -26,7 +26,6 @@ from selectllm.stats.rank_correlation import (
     spearman,
 )
 
-unhurried = settings(deadline=None, max_examples=40)
 SIDES = st.integers(4, 7).flatmap(
     lambda n: st.tuples(
         *(
@@ -57,7 +56,6 @@ def runs(*of_arms: list[float]) -> dict[str, Runs]:
 
 
 @given(SIDES)
-@unhurried
 def test_figures_are_those_of_scipy_ties_included(sides: tuple[list[int], list[int]]) -> None:
     x, y = (np.array(values, dtype=float) for values in sides)
     none = orders_of(len(x))[:1]
@@ -66,7 +64,6 @@ def test_figures_are_those_of_scipy_ties_included(sides: tuple[list[int], list[i
 
 
 @given(SIDES)
-@unhurried
 def test_decision_accuracy_is_the_share_of_pairs_ordered_alike_ties_half(
     sides: tuple[list[int], list[int]],
 ) -> None:
@@ -275,7 +272,6 @@ def test_numbers_that_are_not_finite_and_missing_tokens_are_errors() -> None:
 
 
 @given(SIDES, st.permutations(range(7)))
-@unhurried
 def test_neither_the_order_of_arms_nor_a_monotone_scale_matters(
     sides: tuple[list[int], list[int]], order: list[int]
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -64,7 +64,6 @@ def of(result: ForetoldTable, measure: str = "loss") -> Foretelling:
 numbers = st.tuples(*[st.integers(0, 9).map(float)] * len(ARMS)).filter(lambda x: len(set(x)) > 1)
 
 
-@settings(max_examples=30)
 @given(data=st.lists(st.tuples(numbers, numbers), min_size=4, max_size=4))
 def test_the_mean_and_its_interval_are_those_of_scipy_over_groups(
     tmp_path_factory: pytest.TempPathFactory, data: list[Any]

@@ -31,7 +31,7 @@ from tests.support.verdict_cases import (
     verdict_of,
 )
 
-few_examples = settings(deadline=None, max_examples=15)
+few_examples = settings(max_examples=15)
 seeds = st.integers(0, 10**6)
 sizes = st.sampled_from([40, 120])
 THREE = ComparisonDesign("ab", (A, B, C))

@@ -15,7 +15,7 @@ from selectllm.evaluation.comparison.run_inputs import ComparisonDesign
 from selectllm.evaluation.comparison.schema import Verdict
 from tests.support.verdict_cases import CLOSE, A, B, ends, simulated, verdict_of
 
-few_examples = settings(deadline=None, max_examples=15)
+few_examples = settings(max_examples=15)
 seeds = st.integers(0, 10**6)
 sizes = st.sampled_from([40, 120])
 MIRRORED = {"better": "worse", "worse": "better"}

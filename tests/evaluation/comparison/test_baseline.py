@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.codec import sha256_json
@@ -93,7 +93,6 @@ def pool(items: str = "abcdef", sha256: str = "b" * 64) -> Pool:
 class TestTheFile:
     """Holds all that comparing needs, and a hash of itself."""
 
-    @settings(deadline=None, max_examples=40)
     @given(baselines())
     def test_reads_back_as_it_was_written(
         self, tmp_path_factory: pytest.TempPathFactory, baseline: Baseline
@@ -120,7 +119,6 @@ class TestTheFile:
         assert '"e"' in lines[0]
         assert '"sha256"' in lines[1]
 
-    @settings(deadline=None, max_examples=20)
     @given(baselines())
     def test_its_hash_does_not_depend_on_the_order_of_the_decisions(
         self, baseline: Baseline

@@ -8,7 +8,7 @@ from itertools import combinations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import UtilityError
@@ -23,7 +23,6 @@ from selectllm.evaluation.metrics.agreement import Choice, agreement
 from selectllm.utility.utility import Utility
 from tests.support.verdict_cases import A, B, decision
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
 ABCDE = Cluster(0, ("a", "b", "c", "d", "e"))
 
 
@@ -94,7 +93,6 @@ class TestWeights:
     def test_clusters_that_are_picked_whole_are_left_out(self) -> None:
         assert weights(decisions("abcde"), 5) == {}
 
-    @unhurried
     @given(made_decisions())
     def test_are_those_of_every_way_to_complete_the_picks(
         self, made: tuple[int, list[list[Decision]]]
@@ -105,7 +103,6 @@ class TestWeights:
             assert sum(chances.values()) == pytest.approx(k)
             assert chances == pytest.approx(expected[cluster])
 
-    @unhurried
     @given(made_decisions(), st.randoms(use_true_random=False))
     def test_the_order_of_the_decisions_makes_no_difference(
         self, made: tuple[int, list[list[Decision]]], random: Random
@@ -134,7 +131,6 @@ class TestDiffering:
         more = decisions("fg", cluster=other)
         assert set(differing(decisions("ab") + more, decisions("ac"), 2)) == {0}
 
-    @unhurried
     @given(made_decisions(arms=2))
     def test_changing_places_changes_signs_and_the_sum_is_zero(
         self, made: tuple[int, list[list[Decision]]]
@@ -178,7 +174,6 @@ class TestPairedRatings:
         assert "utility u: 2 of the 4 items that exactly one arm picked" in str(error.value)
         assert "'b', 'e'. Get a sheet" in str(error.value)
 
-    @unhurried
     @given(made_decisions(arms=2), st.data())
     def test_is_the_difference_of_g_in_other_units(
         self, made: tuple[int, list[list[Decision]]], data: st.DataObject

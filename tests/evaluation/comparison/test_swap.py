@@ -18,7 +18,7 @@ from selectllm.evaluation.comparison.swap import swap
 from selectllm.stats.power import clusters_needed
 from tests.support.verdict_cases import CLOSE, A, B, Case, apart, ends, even, simulated
 
-few_examples = settings(deadline=None, max_examples=15)
+few_examples = settings(max_examples=15)
 N = 200
 
 

@@ -24,14 +24,12 @@ from tests.support.agreement_cases import (
     pick,
     runs,
     twice,
-    unhurried,
 )
 
 
 class TestTheScale:
     """0 is random, 1 is the best possible."""
 
-    @unhurried
     @given(clusters_that_differ())
     def test_the_best_picks_capture_exactly_one(self, case: tuple[Values, int]) -> None:
         u, k = case
@@ -49,7 +47,6 @@ class TestTheScale:
             worst_first = tuple(sorted(u, key=lambda i: (-u[i], i), reverse=True))
             assert agreement([pick(u, worst_first[:k])], u, k).gain[0] == 0.0
 
-    @unhurried
     @given(clusters_that_differ())
     def test_every_way_to_break_ties_in_the_best_picks_is_as_good(
         self, case: tuple[Values, int]
@@ -61,7 +58,6 @@ class TestTheScale:
                 assert sum(u[p] for p in picks) == pytest.approx(top)
                 assert captured(agreement(twice(u, picks), u, k)) == 1.0
 
-    @unhurried
     @given(clusters_that_differ())
     def test_all_subsets_together_are_random(self, case: tuple[Values, int]) -> None:
         u, k = case
@@ -72,7 +68,6 @@ class TestTheScale:
             assert mean == pytest.approx(estimate(exact, metric), **CLOSE), metric
         assert fmean(result.gain[0] for result in every) == pytest.approx(exact.chance[0])
 
-    @unhurried
     @given(clusters_that_differ())
     def test_random_captures_exactly_zero(self, case: tuple[Values, int]) -> None:
         u, k = case
@@ -84,7 +79,6 @@ class TestTheScale:
         assert estimate(result, "hit") == pytest.approx(k / len(u))
         assert result.worst_case is None
 
-    @unhurried
     @given(clusters_that_differ())
     def test_no_picks_are_as_good_as_random_ones(self, case: tuple[Values, int]) -> None:
         u, k = case
@@ -93,7 +87,6 @@ class TestTheScale:
         for metric in ("captured", "nuc", "kappa", "hit", "auc"):
             assert estimate(nothing, metric) == estimate(exact, metric), metric
 
-    @unhurried
     @given(runs())
     def test_gain_and_captured_stay_in_their_bounds(
         self, run: tuple[list[Choice], Values, int]
@@ -124,7 +117,6 @@ class TestMissingPicks:
         # picked 9; the other pick is worth (0 + 1 + 2) / 3; between 0 + 1 and 2 + 9
         assert agreement([pick(self.u, ("a3",))], self.u, 2).gain[0] == pytest.approx(0.9)
 
-    @unhurried
     @given(clusters_that_differ())
     def test_it_is_the_expectation_over_all_ways_to_fill_it(self, case: tuple[Values, int]) -> None:
         u, k = case
@@ -135,7 +127,6 @@ class TestMissingPicks:
             expected = fmean(estimate(agreement(twice(u, f), u, k), metric) for f in filled)
             assert estimate(ours, metric) == pytest.approx(expected, **CLOSE), metric
 
-    @unhurried
     @given(clusters_that_differ(), st.randoms(use_true_random=False))
     def test_the_worst_case_is_the_worst_of_all_ways_to_fill_it(
         self, case: tuple[Values, int], rng: random.Random

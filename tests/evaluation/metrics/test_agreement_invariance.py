@@ -11,13 +11,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from selectllm.evaluation.metrics.agreement import METRICS, Choice, agreement
-from tests.support.agreement_cases import CLOSE, Values, captured, runs, unhurried
+from tests.support.agreement_cases import CLOSE, Values, captured, runs
 
 
 class TestInvariance:
     """What must not matter does not."""
 
-    @unhurried
     @given(runs(), st.floats(0.01, 100), st.floats(-100, 100))
     def test_scale_and_origin_of_the_utility_do_not_matter(
         self, run: tuple[list[Choice], Values, int], scale: float, origin: float
@@ -32,7 +31,6 @@ class TestInvariance:
             assert (a is None) == (b is None), metric
             assert a is None or b.estimate == pytest.approx(a.estimate, rel=1e-6, abs=1e-6), metric
 
-    @unhurried
     @given(runs(), st.randoms(use_true_random=False))
     def test_the_order_of_choices_and_members_does_not_change_a_bit(
         self, run: tuple[list[Choice], Values, int], rng: random.Random
@@ -44,7 +42,6 @@ class TestInvariance:
         ]
         assert agreement(shuffled, utility, k) == agreement(choices, utility, k)
 
-    @unhurried
     @given(runs())
     def test_captured_is_linear_in_gain(self, run: tuple[list[Choice], Values, int]) -> None:
         result = agreement(*run)
@@ -53,7 +50,6 @@ class TestInvariance:
         room = sum(1 - chance for chance in result.chance.values())
         assert captured(result) == pytest.approx(lift / room, **CLOSE)
 
-    @unhurried
     @given(runs())
     def test_orders_and_repeats_are_averaged_within_their_cluster(
         self, run: tuple[list[Choice], Values, int]
@@ -64,7 +60,6 @@ class TestInvariance:
             alone = [agreement([x], utility, k).gain[c] for x in choices if x.cluster == c]
             assert gain == pytest.approx(fmean(alone), **CLOSE)
 
-    @unhurried
     @given(runs())
     def test_giving_every_choice_twice_changes_nothing(
         self, run: tuple[list[Choice], Values, int]

@@ -24,7 +24,6 @@ from tests.support.agreement_cases import (
     estimate,
     pick,
     twice,
-    unhurried,
 )
 
 
@@ -43,7 +42,6 @@ def top_share_by_hand(u: Values, k: int) -> Values:
 class TestReferences:
     """The figures of others, and brute force."""
 
-    @unhurried
     @given(clusters_that_differ())
     def test_gain_is_the_place_between_the_worst_and_the_best_subset(
         self, case: tuple[Values, int]
@@ -53,7 +51,6 @@ class TestReferences:
             by_hand = gain_by_hand(u, picks, k)
             assert agreement([pick(u, picks)], u, k).gain[0] == pytest.approx(by_hand, **CLOSE)
 
-    @unhurried
     @given(clusters_that_differ())
     def test_hit_is_the_expected_share_in_the_top_k_with_ties_broken_at_random(
         self, case: tuple[Values, int]
@@ -66,7 +63,6 @@ class TestReferences:
             expected = sum(share[p] for p in picks) / k
             assert estimate(agreement(twice(u, picks), u, k), "hit") == pytest.approx(expected)
 
-    @unhurried
     @given(st.permutations(range(8)), st.integers(1, 7), st.randoms(use_true_random=False))
     def test_kappa_is_cohens_where_nothing_ties(
         self, values: list[int], k: int, rng: random.Random
@@ -77,7 +73,6 @@ class TestReferences:
         ours = estimate(agreement(twice(u, picks), u, k), "kappa")
         assert ours == pytest.approx(reference, **CLOSE)
 
-    @unhurried
     @given(clusters_that_differ(), st.randoms(use_true_random=False))
     def test_auc_is_scikit_learns(self, case: tuple[Values, int], rng: random.Random) -> None:
         u, k = case
@@ -85,7 +80,6 @@ class TestReferences:
         reference = roc_auc_score([item_id in picks for item_id in u], list(u.values()))
         assert estimate(agreement(twice(u, picks), u, k), "auc") == pytest.approx(reference)
 
-    @unhurried
     @given(clusters_that_differ(), st.randoms(use_true_random=False))
     def test_ndcg_is_scikit_learns_and_tau_is_scipys(
         self, case: tuple[Values, int], rng: random.Random

@@ -8,7 +8,7 @@ from statistics import fmean
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 from sklearn.metrics import cohen_kappa_score
@@ -25,7 +25,6 @@ from selectllm.evaluation.metrics.consistency import (
 from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import mean_interval
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
 ITEMS = tuple("abcdefgh")
 
 
@@ -57,20 +56,17 @@ def between(a: str, b: str, k: int) -> float:
 picks_of_three = st.permutations(ITEMS).map(lambda items: "".join(items[:3]))
 
 
-@unhurried
 @given(picks_of_three, picks_of_three)
 def test_overlap_is_cohens_kappa_of_the_two_selectors(a: str, b: str) -> None:
     reference = cohen_kappa_score([item in a for item in ITEMS], [item in b for item in ITEMS])
     assert between(a, b, 3) == pytest.approx(reference, abs=1e-12)
 
 
-@unhurried
 @given(picks_of_three)
 def test_the_same_picks_in_any_order_overlap_exactly_one(picks: str) -> None:
     assert between(picks, picks[::-1], 3) == 1.0
 
 
-@unhurried
 @given(picks_of_three)
 def test_random_picks_overlap_zero_on_average(picks: str) -> None:
     every = [between(picks, "".join(other), 3) for other in combinations(ITEMS, 3)]
@@ -147,7 +143,6 @@ def test_decisions_in_any_order_give_the_same_to_the_last_bit() -> None:
     assert overlap(shuffled, decisions, 3) == overlap(decisions, shuffled, 3)
 
 
-@unhurried
 @given(st.lists(st.lists(st.sampled_from(ITEMS), unique=True, max_size=4), max_size=6))
 def test_each_pair_of_orders_counts_as_it_does_alone(picks: list[list[str]]) -> None:
     decisions = [decide("".join(each), 0, order) for order, each in enumerate(picks)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.cli import main
@@ -21,7 +21,6 @@ from selectllm.evaluation.runs.verify import ABSENT, Difference, differences
 from tests.conftest import Command, pool_rows, read_jsonl, write_jsonl
 from tests.support.cli_files import RATED, assert_refused, write_suite
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
 RUN = Path("run")
 TWO = "mock/first -> mock/first, mock/oracle"
 VALUES = st.recursive(
@@ -331,13 +330,11 @@ def test_a_folder_that_is_no_run_is_refused(selectllm: Command) -> None:
 # --- what counts as a difference
 
 
-@unhurried
 @given(VALUES)
 def test_a_value_does_not_differ_from_itself(value: Any) -> None:
     assert differences(value, json.loads(json.dumps(value))) == []
 
 
-@unhurried
 @given(st.floats(1e-3, 1e9))
 def test_the_last_digits_of_a_number_may_be_rounded_otherwise(number: float) -> None:
     assert differences([number], [number * (1 + 1e-11)]) == []

@@ -11,7 +11,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 from scipy.stats import entropy, hypergeom
@@ -45,8 +45,6 @@ from selectllm.selection.clustering.seeded_rows import BLOCK, SeededRows
 from selectllm.selection.strategies.candidates import Candidates, seeded_rows
 from tests.support.made_vectors import Vectors, blobs, names, random_vectors, unit
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
-clustering = settings(max_examples=30)  # k-means takes 20 milliseconds
 randoms = st.randoms(use_true_random=False)
 few_values = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=12)
 labels = st.lists(st.integers(0, 4), min_size=1, max_size=20)
@@ -74,7 +72,6 @@ def seeded(vectors: Vectors, ids: list[str] | None = None, seed: int = 0) -> See
 class TestMeanPairwiseCosine:
     """The mean over pairs, without looking at pairs."""
 
-    @unhurried
     @given(vectors())
     def test_is_the_mean_over_all_pairs(self, rows: Vectors) -> None:
         assume(len(rows) > 1)
@@ -109,7 +106,6 @@ class TestMeanPairwiseCosine:
 class TestVendiScore:
     """The effective number of different items."""
 
-    @unhurried
     @given(vectors())
     def test_is_the_exponential_of_the_entropy_of_the_kernels_eigenvalues(
         self, rows: Vectors
@@ -126,7 +122,6 @@ class TestVendiScore:
         many = np.tile(few, (BLOCK // 8, 1))  # the shares of the eigenvalues stay
         assert vendi_score(many) == pytest.approx(vendi_score(few), rel=1e-9)
 
-    @unhurried
     @given(vectors())
     def test_lies_between_one_and_the_smaller_of_items_and_dimensions(self, rows: Vectors) -> None:
         assert 1 <= vendi_score(rows) <= min(rows.shape)
@@ -146,7 +141,6 @@ class TestVendiScore:
             vendi_score(random_vectors(3)[:0])
 
 
-@unhurried
 @given(vectors(), st.data())
 def test_a_duplicate_in_place_of_an_item_raises_the_cosine_and_lowers_the_vendi_score(
     rows: Vectors, data: st.DataObject
@@ -184,7 +178,6 @@ class TestGroups:
         assert adjusted_rand_score(np.repeat(np.arange(6), 30), groups.labels) == 1.0
         assert groups.sizes.tolist() == [30] * 6
 
-    @clustering
     @given(vectors(), st.integers(0, 5), randoms, st.data())
     def test_the_order_of_the_file_only_reorders_the_labels(
         self, rows: Vectors, seed: int, random: Random, data: st.DataObject
@@ -196,7 +189,6 @@ class TestGroups:
         shuffled = kmeans_groups(seeded(rows[order], [ids[i] for i in order], seed), count, seed)
         np.testing.assert_array_equal(shuffled.labels, groups.labels[order])
 
-    @clustering
     @given(vectors(), st.data())
     def test_groups_are_numbered_without_gaps_and_hold_every_item(
         self, rows: Vectors, data: st.DataObject
@@ -233,7 +225,6 @@ class TestGroups:
         assert groups.labels.tolist() == [1, 0, 1, 2]
         assert groups.sizes.tolist() == [1, 2, 1]
 
-    @unhurried
     @given(labels, st.data())
     def test_coverage_counts_the_groups_that_were_reached(
         self, labels: list[int], data: st.DataObject
@@ -248,7 +239,6 @@ class TestGroups:
         assert coverage(groups, range(len(labels))) == 1.0
         assert expected_coverage(groups, len(labels)) == 1.0
 
-    @unhurried
     @given(st.lists(st.integers(0, 3), min_size=1, max_size=8), st.data())
     def test_expected_coverage_is_the_mean_over_all_sets(
         self, labels: list[int], data: st.DataObject
@@ -273,7 +263,6 @@ class TestGroups:
 class TestCategories:
     """Entropy of the categories, and where they come from."""
 
-    @unhurried
     @given(labels, randoms)
     def test_entropy_is_shannons_in_bits_whatever_the_order(
         self, labels: list[int], random: Random
@@ -316,7 +305,6 @@ class TestCategories:
 class TestCaptured:
     """The utility of the set between that of random ones and that of the best one."""
 
-    @unhurried
     @given(few_values, st.data())
     def test_is_one_for_the_best_of_all_sets_and_zero_on_average(
         self, values: list[float], data: st.DataObject
@@ -329,7 +317,6 @@ class TestCaptured:
             assert max(every) == 1.0
             assert np.mean(np.array(every, dtype=float)) == pytest.approx(0, abs=1e-12)
 
-    @unhurried
     @given(few_values, st.data())
     def test_the_spread_is_the_standard_deviation_over_all_sets(
         self, values: list[float], data: st.DataObject
@@ -342,7 +329,6 @@ class TestCaptured:
         else:
             assert spread == pytest.approx(np.std(np.array(every, dtype=float)))
 
-    @unhurried
     @given(few_values, st.data())
     def test_is_nuc_with_the_pool_as_the_one_cluster(
         self, values: list[float], data: st.DataObject
@@ -362,7 +348,6 @@ class TestCaptured:
         spread = captured_spread(values, 300)
         assert spread == pytest.approx(np.std(np.array(draws, dtype=float)), rel=0.06)
 
-    @unhurried
     @given(few_values, randoms, st.data())
     def test_orders_of_the_set_and_of_the_pool_change_no_bit(
         self, values: list[float], random: Random, data: st.DataObject
@@ -467,7 +452,6 @@ class TestMeasureSet:
             "tokens_written": sum(pool.tokens_written[i] for i in chosen),
         }
 
-    @unhurried
     @given(subsets(12), randoms)
     def test_the_order_of_the_chosen_changes_no_bit(
         self, chosen: list[int], random: Random

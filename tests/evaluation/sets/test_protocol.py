@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -83,7 +83,6 @@ def attempt(**changes: object) -> Attempt:
 
 
 @pytest.mark.parametrize("name", ["random", "longest", "k-center", "facility-location", "k-means"])
-@settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 9), budgets=st.sets(st.integers(1, COUNT), min_size=1, max_size=4))
 def test_a_set_is_what_select_selects_at_its_budget(
     name: str, seed: int, budgets: set[int]

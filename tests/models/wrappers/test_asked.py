@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import CacheDamaged, CacheError
@@ -161,7 +161,6 @@ def test_a_later_way_to_remember_a_question_costs_no_reply(folder: Path) -> None
     assert examine(folder) == CacheState(1, ())
 
 
-@settings(max_examples=20)
 @given(st.one_of(st.none(), st.text(), st.binary(), st.integers(-5, 5), st.floats()))
 def test_whatever_stands_in_the_place_of_a_question_is_our_error(
     tmp_path_factory: pytest.TempPathFactory, planted: object

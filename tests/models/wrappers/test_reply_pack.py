@@ -199,7 +199,6 @@ def test_a_reply_that_goes_meanwhile_ends_an_export_without_a_file(tmp_path: Pat
     assert not (tmp_path / "pack.jsonl").exists()
 
 
-@settings(max_examples=20)
 @given(st.text() | st.binary() | st.integers(-5, 5) | replies.map(repr) | st.just('{"format": 2}'))
 def test_a_planted_row_is_our_error_or_left_out_of_a_pack(
     tmp_path_factory: pytest.TempPathFactory, planted: object

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.codec import sha256_json
@@ -54,7 +54,6 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert read_clusters(written(tmp_path), POOL) == CLUSTERS
 
 
-@settings(deadline=None)
 @given(st.sets(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=20))
 def test_any_id_survives(ids: set[str]) -> None:
     clusters = tuple(Cluster(n, (name,)) for n, name in enumerate(sorted(ids)))

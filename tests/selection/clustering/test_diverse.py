@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.arrays import Ints
@@ -35,7 +35,6 @@ def published_groups(distances: Vectors) -> Ints:
     return groups
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 1000))
 def test_groups_are_the_published_ones(centres: int, each: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -54,7 +53,6 @@ def test_groups_are_the_published_ones_where_centres_sort_more_than_once(
     np.testing.assert_array_equal(balanced_groups(distances), published_groups(distances))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(1, 60), st.integers(1, 3), st.integers(0, 1000))
 def test_ties_go_to_the_lowest_index_and_remainders_to_the_first_centres(
     centres: int, items: int, levels: int, seed: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.arrays import Ints
@@ -51,7 +51,6 @@ def by_definition(vectors: Vectors, clusters: int) -> Ints:
 # The definition
 
 
-@settings(deadline=None)
 @given(st.integers(1, 50), st.integers(1, 20), st.sampled_from(["coarse", "fine"]), st.data())
 def test_clusters_are_those_of_the_definition(
     items: int, size: int, kind: str, data: st.DataObject

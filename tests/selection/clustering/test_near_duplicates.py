@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.types import Item
@@ -26,7 +26,6 @@ def in_cells(items: list[Item], vectors: Vectors, threshold: float) -> dict[str,
     return semantic_duplicates([item.id for item in items], vectors, threshold, limits=limits)
 
 
-@settings(deadline=None)
 @given(coarse_vectors(), thresholds)
 def test_what_is_dropped_is_near_an_earlier_item_that_is_kept(
     vectors: Vectors, threshold: float

@@ -8,7 +8,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.arrays import Ints
@@ -35,7 +35,6 @@ def pools(draw: st.DrawFn) -> tuple[list[str], Vectors]:
 # Every method
 
 
-@settings(deadline=None)
 @given(pools(), methods, st.integers(1, 20), seeds)
 def test_every_item_is_in_exactly_one_cluster_and_sizes_differ_by_at_most_one(
     pool: tuple[list[str], Vectors], by: str, size: int, seed: int
@@ -49,7 +48,6 @@ def test_every_item_is_in_exactly_one_cluster_and_sizes_differ_by_at_most_one(
     assert max(sizes) <= size
 
 
-@settings(deadline=None)
 @given(pools(), methods, st.integers(1, 20), seeds, st.randoms(use_true_random=False))
 def test_the_order_of_the_file_changes_nothing(
     pool: tuple[list[str], Vectors], by: str, size: int, seed: int, random: Random
@@ -179,7 +177,6 @@ def test_vectors_that_are_not_finite_are_an_error_with_the_row(value: float) -> 
 # The order of showing
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(), unique=True), seeds, st.integers(0, 9), st.integers(0, 3))
 def test_an_order_is_a_permutation_that_does_not_depend_on_the_order_of_members(
     members: list[str], seed: int, cluster: int, order: int

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.arrays import Floats
@@ -69,7 +69,6 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
 # likelihoods
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=100))
 def test_rows_are_in_the_order_of_the_pairs_and_each_pair_is_asked_once(pairs: Pairs) -> None:
     model = HashModel()

@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.arrays import Floats, Vectors
@@ -25,7 +25,6 @@ from selectllm.selection.strategies.wanted import Wanted
 from tests.support.made_vectors import blobs, coarse_vectors, names, random_vectors
 
 GEOMETRY = ("k-center", "k-center-hdbscan", "k-means", "facility-location", "d-optimal")
-quick = settings(deadline=None, max_examples=40)
 
 
 def candidates(vectors: Vectors, given: Vectors | None = None, seed: int = 0) -> Candidates:
@@ -59,7 +58,6 @@ def test_nothing_given_is_as_without(name: str) -> None:
     assert strategy.choose(candidates(vectors, nothing), 8) == alone
 
 
-@quick
 @given(coarse_vectors(), st.integers(0, 100), st.data())
 def test_k_center_goes_on_from_what_is_given(
     vectors: Vectors, seed: int, data: st.DataObject
@@ -92,7 +90,6 @@ def plain_facility(vectors: Vectors, given: Vectors, weights: Floats, n: int) ->
     return reached(vectors, picks, given, weights)
 
 
-@settings(deadline=None, max_examples=25)
 @given(st.integers(2, 14), st.integers(0, 1000), st.booleans(), st.data())
 def test_facility_location_reaches_what_the_plain_method_does(
     items: int, seed: int, with_given: bool, data: st.DataObject
@@ -141,7 +138,6 @@ def log_det(vectors: Vectors, given: Vectors) -> float:
     return float(value)
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 12), st.integers(0, 1000), st.booleans(), st.data())
 def test_d_optimal_picks_what_adds_most_to_the_log_determinant(
     items: int, seed: int, with_given: bool, data: st.DataObject

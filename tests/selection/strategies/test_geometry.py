@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import HDBSCAN
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin
@@ -82,7 +82,6 @@ def test_k_center_is_the_farthest_first_traversal_however_few_rows_are_watched(
     assert picks == farthest_one_by_one(vectors, picks[0], 200)
 
 
-@settings(deadline=None)
 @given(coarse_vectors(), st.sampled_from([1, 3, 1_024]))
 def test_each_pick_of_k_center_is_farthest_where_items_tie(vectors: Vectors, watched: int) -> None:
     picks = k_center(candidates(vectors), len(vectors), watched=watched)
@@ -193,7 +192,6 @@ def assert_each_adds_most(similar: Floats, picks: list[int]) -> None:
         reached = np.maximum(reached, similar[pick])
 
 
-@settings(deadline=None)
 @given(st.integers(1, 120), st.integers(2, 20), seeds, st.sampled_from([1, 16]), st.data())
 def test_facility_location_picks_what_plain_greedy_picks(
     items: int, dim: int, seed: int, batch: int, data: st.DataObject
@@ -205,7 +203,6 @@ def test_facility_location_picks_what_plain_greedy_picks(
     assert_each_adds_most(np.maximum(wide @ wide.T, 0), picks)
 
 
-@settings(deadline=None)
 @given(coarse_vectors())
 def test_facility_location_picks_what_adds_most_among_repeats_too(vectors: Vectors) -> None:
     wide = vectors.astype(np.float64)
@@ -213,7 +210,6 @@ def test_facility_location_picks_what_adds_most_among_repeats_too(vectors: Vecto
     assert_each_adds_most(np.maximum(wide @ wide.T, 0), picks)
 
 
-@settings(deadline=None)
 @given(coarse_vectors())
 def test_every_pick_adds_to_the_sum_and_never_more_than_the_one_before(vectors: Vectors) -> None:
     picks = facility_location(candidates(vectors), len(vectors))
@@ -235,7 +231,6 @@ def greedy_of(similar: Floats, n: int) -> float:
     return float(reached.sum())
 
 
-@settings(deadline=None)
 @given(st.integers(2, 90), st.integers(2, 12), seeds, st.data())
 def test_samples_pick_distinct_rows_that_each_add_what_is_said(
     items: int, dim: int, seed: int, data: st.DataObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import UsageError
@@ -38,7 +38,6 @@ def by_the_package(texts: Sequence[str]) -> list[float]:
     ]
 
 
-@settings(deadline=None)
 @given(texts, seeds)
 def test_items_come_by_ascending_overlap(texts: list[str], seed: int) -> None:
     picks = rouge_diversity(candidates(texts, seed), len(texts))

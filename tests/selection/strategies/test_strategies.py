@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from selectllm.core.errors import UsageError
@@ -71,7 +71,6 @@ def test_score_first_passes_over_what_is_near_a_better_item_and_takes_it_last() 
     assert find_strategy("score-first:1:oracle:r").choose(pool, 4) == [0, 1, 2, 3]
 
 
-@settings(deadline=None)
 @given(pools(), st.sampled_from([0.5, 0.9, 1.0]))
 def test_score_first_is_the_plain_greedy_rule(pool: Candidates, cutoff: float) -> None:
     assert pool.vectors is not None

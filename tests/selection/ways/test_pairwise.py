@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare
 
@@ -29,7 +29,6 @@ def first(shown: Sequence[str]) -> str:
     return shown[0]
 
 
-@settings(max_examples=30, deadline=None)
 @given(m=sizes, seed=seeds, data=st.data())
 def test_a_comparer_without_noise_gives_the_exact_order_once_all_pairs_are_asked(
     m: int, seed: int, data: st.DataObject
@@ -73,7 +72,6 @@ def test_the_direction_is_a_fair_draw_that_hangs_on_seed_and_order_alone() -> No
     assert directions == {"0", "1"}
 
 
-@settings(max_examples=40, deadline=None)
 @given(m=sizes, seed=seeds, calls=st.integers(1, 60), data=st.data())
 def test_it_keeps_to_its_calls_and_asks_no_pair_twice_in_one_direction(
     m: int, seed: int, calls: int, data: st.DataObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -15,7 +15,6 @@ from tests.selection.ways.asked import asked, picks, result, task
 seeds = st.integers(0, 2**31)
 
 
-@settings(max_examples=60, deadline=None)
 @given(m=st.integers(2, 20), show=st.integers(3, 6), seed=seeds, data=st.data())
 def test_without_noise_the_best_come_out_in_order_within_the_calls_that_are_planned(
     m: int, show: int, seed: int, data: st.DataObject

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 from statsmodels.regression import linear_model
@@ -22,7 +22,6 @@ from selectllm.utility.annotation.rater_agreement import (
 
 Table = dict[str, dict[str, float]]
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
 TIGHT = {"rel": 1e-9, "abs": 1e-12}
 LEVELS: tuple[Level, ...] = ("nominal", "ordinal", "interval", "ratio")
 
@@ -99,7 +98,6 @@ def test_alpha_is_what_krippendorff_published(level: Level, published: float) ->
     assert krippendorff_alpha(by_item(PUBLISHED), level) == pytest.approx(published, abs=5e-4)
 
 
-@unhurried
 @given(tables, st.sampled_from(LEVELS))
 def test_alpha_is_its_definition_over_all_pairs(ratings: Table, level: Level) -> None:
     expected = alpha_pair_by_pair(ratings, level)
