@@ -123,7 +123,7 @@ def _tokens(
     check_pool(exported, content.pool_sha256, "`results`")
     if exported.sha256 != content.export_sha256:
         raise UtilityError(
-            f"`export` {export}: the results are of another export. Name that one",
+            f"`export` {export}: the results belong to another export. Name its folder",
             argument="export",
         )
     return tokens_by_arm(exported, scores.budget)

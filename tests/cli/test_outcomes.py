@@ -177,7 +177,7 @@ def test_what_is_named_is_looked_at(selectllm: Command) -> None:
     ("options", "words"),
     [
         (("--utility", "ratings"), "no utility 'ratings'. Did you mean 'rating'?"),
-        (("--export", "chat"), "--export chat: the results are of another export"),
+        (("--export", "chat"), "--export chat: the results belong to another export"),
     ],
 )
 def test_what_is_not_there_is_refused(

@@ -220,7 +220,7 @@ def test_a_module_that_raises_anything_is_refused(
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("return Reply(None)", "gave a Reply whose text is NoneType. Its text is a str"),
+        ("return Reply(None)", "returned a Reply whose text is NoneType. The text must be a str"),
         ("raise type('X', (Exception,), {})('own')", "failed: X: own"),
         ("raise SystemExit(3)", "failed: SystemExit: 3"),
     ],
@@ -458,7 +458,7 @@ def test_a_model_that_cannot_be_used_is_refused(selectllm: Command, model: str, 
 @pytest.mark.parametrize(
     ("new", "says"),
     [
-        ("return 3", "gave int. Return a selectllm.core.types.Reply"),
+        ("return 3", "returned int. Return a selectllm.core.types.Reply"),
         ("return {}['nothing']", "failed: KeyError: 'nothing'"),
     ],
 )

@@ -141,7 +141,7 @@ def test_a_rating_prompt_with_a_model_is_a_judge_as_well(heard: Heard) -> None:
     [
         ({"judge": "jugde"}, "judge"),
         ({"human": "nobody"}, "people"),
-        ({"judge": "slot:1"}, "no number"),
+        ({"judge": "slot:1"}, "does not give each item a number"),
         ({"out": Path("judge.jsonl")}, "already"),
     ],
 )

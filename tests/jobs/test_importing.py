@@ -356,7 +356,7 @@ def test_results_of_other_sets_are_refused() -> None:
     settings = ExportSettings(out=Path("chat"), pool="pool.jsonl", layout=("chat",))
     finished(export(Path("sets"), settings, session=Session()))
     other = agreeing(export=Path("chat"))
-    fails(other, "`export` chat: the results are of another", argument="export")
+    fails(other, "`export` chat: the results belong to another", argument="export")
     compared = Path("sets/sets.json")
     content = json.loads(compared.read_text(encoding="utf-8"))
     content["pool"]["sha256"] = "cd" * 32

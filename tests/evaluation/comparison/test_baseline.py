@@ -211,7 +211,7 @@ class TestThePool:
     def test_another_is_refused(self, other: Pool, message: str) -> None:
         with pytest.raises(RunError) as error:
             check_pool(made(), other)
-        assert str(error.value).startswith("pool.jsonl: not the pool")
+        assert str(error.value).startswith("pool.jsonl is not the pool")
         assert message in str(error.value)
 
 
