@@ -6,16 +6,20 @@ STAMP := $(VENV)/.installed
 # What is imported is compiled once, at its first import (pip would compile all of 3 GB, which takes longer
 # than the rest of the set-up), and kept even where the environment says not to.
 export PYTHONDONTWRITEBYTECODE :=
+CORES := $(shell getconf _NPROCESSORS_ONLN)
 # Tests that wait for other processes more than they compute: one more at a time than there are cores.
-WAITING := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+WAITING := $(shell expr $(CORES) + 1)
+PIP = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 
 .PHONY: install demo test test-slow browser lint docs docs-refresh bench clean
 
 install: $(STAMP)
 
+# pip unpacks on one core: as many of them share what is pinned, torch first; one more adds what is missing.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[all,docs,test]"
+	grep == constraints.txt | sort -r | xargs -n 30 -P $(CORES) $(PIP) --no-deps
+	$(PIP) -c constraints.txt -e ".[all,docs,test]"
 	$(BIN)/selectllm models install smollm2-135m
 	touch $(STAMP)
 
@@ -36,7 +40,7 @@ test-slow: install
 # Reports in Debian's Chromium, which apt installs (as root); without it `make test` leaves these out.
 browser: install
 	command -v chromium > /dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[browser]"
+	$(PIP) -c constraints.txt -e ".[browser]"
 	$(BIN)/python -m pytest -n $(WAITING) --dist loadscope -m browser tests/browser
 
 lint: install

@@ -281,11 +281,11 @@ last = Strategy("last", lambda candidates, n: range(len(candidates.items))[-n:])
 """
 
 
-@pytest.mark.parametrize("name", ["yaml", "click", "numpy"])
-def test_a_file_of_the_current_folder_is_no_library(selectllm: Command, name: str) -> None:
+def test_a_file_of_the_current_folder_is_no_library(selectllm: Command) -> None:
     """`python -m` would run it; what a suite names as `module:attr` is still found there."""
     write_jsonl(Path("pool.jsonl"), pool_rows(40))
-    Path(f"{name}.py").write_text("raise SystemExit('it was run')", encoding="utf-8")
+    for name in ("yaml", "click", "numpy"):
+        Path(f"{name}.py").write_text(f"raise SystemExit('{name} was run')", encoding="utf-8")
     Path("own.py").write_text(OWN, encoding="utf-8")
     words = ["select", "pool.jsonl", "--budget", "3", "--strategy", "own:last"]
     done = subprocess.run(

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, rankdata
+from statsmodels.regression import linear_model
 
 from selectllm.core.types import Cluster, Decision
 from selectllm.evaluation.audit.attacks import STYLES, attacks
@@ -220,8 +220,8 @@ class TestLength:
         left = partial_correlation(x, y, z)
         if left is None:
             return
-        design = sm.add_constant(rankdata(z))
-        a, b = (sm.OLS(rankdata(side), design).fit().resid for side in (x, y))
+        design = np.column_stack([np.ones(len(z)), rankdata(z)])
+        a, b = (linear_model.OLS(rankdata(side), design).fit().resid for side in (x, y))
         assert left == pytest.approx(np.corrcoef(a, b)[0, 1], abs=1e-6)
 
 
