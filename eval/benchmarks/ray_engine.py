@@ -8,12 +8,13 @@ loaded the encoder; ratio of texts a second. ask: the same calls by litellm thro
 the local engine, 32 at a time, to a server that answers in 50 ms; CPU of all processes that take
 part, from when the client is loaded. memory: the peak of the driver while vectors of a pool are
 divided into clusters of 14 by workers, beside the same of the local engine. select: the peak of the
-driver from the reading of a pool of ten Parquet files, texts of 300 characters, whose vectors are
-in the cache, to the writing of 100 items by k-center, as Parquet. prompt: the same of one item in
-50 by the prompt short@1, which a scripted model answers, from clusters at random, with the
-local engine. suite: the same while a suite of 100 clusters at random of such a pool is evaluated,
-with a rating of every item, and while two of its prompts are compared. Rounds alternate; ratios are
-taken round by round.
+driver from the reading of a pool of Parquet files, 10,000 texts of 300 characters each, whose
+vectors are in the cache, to the writing of 100 items by k-center, as Parquet. prompt: the same of
+one item in 50 by the prompt short@1, which a scripted model answers, from clusters at random, with
+the local engine. suite: the same while a suite of 100 clusters at random of such a pool is
+evaluated, with a rating of every item, and while two of its prompts are compared, by each engine
+(that of Ray is joined before, and its start-up counts). Rounds alternate;
+ratios are taken round by round.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 CONCURRENCY = 32
+FILE_ROWS = 10_000  # so that pools differ in the number of files alone: each is read as a whole
 SUITE = """
 name: memory
 pool: pool
@@ -286,17 +289,17 @@ def suite_section(arguments: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as folder:
             measure("pool", folder, rows, "texts alone")
             Path(folder, "suite.yaml").write_text(SUITE, "utf-8")
-            for job in ("evaluate", "ab"):
-                found = measure("suite", folder, job)
+            for name, job in product(("local", "ray"), ("evaluate", "ab")):
+                found = measure("suite", name, folder, job)
                 print(
-                    f"{job} of 100 clusters of {rows:,} rows: driver {found['peak_mb']:.0f} MB "
-                    f"({found['seconds']:.0f} s)",
+                    f"{job} of 100 clusters of {rows:,} rows, {name} engine: driver "
+                    f"{found['peak_mb']:.0f} MB ({found['seconds']:.0f} s)",
                     flush=True,
                 )
 
 
 def pool(folder: str, rows: str, embedded: str = "embedded") -> dict[str, Any]:
-    """A pool of ten Parquet files, and its vectors in the cache if it is to be `embedded`."""
+    """A pool of Parquet files, and its vectors in the cache if it is to be `embedded`."""
     import numpy as np
     import polars as pl
     from million import DIM, bunched, made_texts
@@ -309,9 +312,8 @@ def pool(folder: str, rows: str, embedded: str = "embedded") -> dict[str, Any]:
     store = VectorStore(Path(folder, "cache", "vectors"), load_encoder().identity)
     parts = Path(folder, "pool")
     parts.mkdir()
-    most = max(1, count // 10)
-    for numbers, texts in made_texts(rng, count, min(most, 20_000)):
-        name = parts / f"part-{numbers[0] // most:02}-{numbers[0]:09}.parquet"
+    for numbers, texts in made_texts(rng, count, FILE_ROWS):
+        name = parts / f"part-{numbers[0]:09}.parquet"
         ids = [f"item-{number:07}" for number in numbers]
         columns = {"id": ids, "instruction": texts, "rating": [n % 5 + 1 for n in numbers]}
         pl.DataFrame(columns).write_parquet(name)
@@ -323,18 +325,25 @@ def pool(folder: str, rows: str, embedded: str = "embedded") -> dict[str, Any]:
 def select(name: str, folder: str) -> dict[str, Any]:
     """100 items by k-center."""
     import selectllm as sl
-    from selectllm.jobs.engine import LocalEngine
-    from selectllm.jobs.ray import RayEngine
 
     os.chdir(folder)
-    engine = RayEngine(cpus=2) if name == "ray" else LocalEngine()
-    if isinstance(engine, RayEngine):
-        assert engine.cluster.cpus == 2  # joined, whatever the strategy needs
-    with sl.Session(engine=engine, cache="cache") as session:
+    with sl.Session(engine=engine_of(name), cache="cache") as session:
         watch, begun = Watch(), time.perf_counter()
         session.select("pool", budget=100, strategy="k-center").write(f"{name}.parquet")
         seconds, peak = time.perf_counter() - begun, watch.peak_mb()
     return {"peak_mb": peak, "seconds": seconds}
+
+
+def engine_of(name: str) -> Any:
+    """The engine; one of Ray is joined already, whatever the job needs."""
+    from selectllm.jobs.engine import LocalEngine
+    from selectllm.jobs.ray import RayEngine
+
+    if name == "local":
+        return LocalEngine()
+    engine = RayEngine(cpus=2)
+    assert engine.cluster.cpus == 2
+    return engine
 
 
 def prompt(folder: str, budget: str) -> dict[str, Any]:
@@ -351,17 +360,18 @@ def prompt(folder: str, budget: str) -> dict[str, Any]:
     return {"peak_mb": peak, "seconds": seconds}
 
 
-def suite(folder: str, job: str) -> dict[str, Any]:
-    """A suite evaluated, or two of its prompts compared."""
+def suite(name: str, folder: str, job: str) -> dict[str, Any]:
+    """A suite evaluated, or two of its prompts compared, anew."""
     import selectllm as sl
 
     os.chdir(folder)
-    with sl.Session(cache="cache") as session:
+    out = f"{name}-{job}"
+    with sl.Session(engine=engine_of(name), cache="cache") as session:
         watch, begun = Watch(), time.perf_counter()
         if job == "ab":
-            session.ab("suite.yaml", a="short@1", b="criteria@1")
+            session.ab("suite.yaml", a="short@1", b="criteria@1", out=out)
         else:
-            session.evaluate("suite.yaml")
+            session.evaluate("suite.yaml", out=out)
         seconds, peak = time.perf_counter() - begun, watch.peak_mb()
     return {"peak_mb": peak, "seconds": seconds}
 

@@ -206,7 +206,8 @@ class RowLog(Closing, Generic[KeyT, RowT]):
         try:
             os.truncate(path, intact)
             if not intact:
-                self._write({"manifest": manifest, "manifest_sha256": sha256_json(manifest)})
+                head = {"manifest": manifest, "manifest_sha256": sha256_json(manifest)}
+                self._write(handle, head)
         except BaseException:  # nobody has this log, who would close and so unlock it
             handle.close()
             raise
@@ -222,20 +223,19 @@ class RowLog(Closing, Generic[KeyT, RowT]):
 
         Raises RunError if it does not take all of it; the log then ends with the row before.
         """
-        self._write(self._form.to_json(row))
+        if self._handle is not None:
+            self._write(self._handle, self._form.to_json(row))
         self.latest[self._form.key(row)] = row
 
-    def _write(self, fields: Mapping[str, Any]) -> None:
-        if self._handle is None:
-            return
+    def _write(self, handle: IO[bytes], fields: Mapping[str, Any]) -> None:
         line = (canonical_json(fields) + "\n").encode("utf-8")
         written = 0
         try:
             while written < len(line):
-                written += self._handle.write(line[written:])
+                written += handle.write(line[written:])
         except OSError as error:
             with contextlib.suppress(OSError):  # half a line would join the next one
-                self._handle.truncate(self._handle.seek(0, os.SEEK_END) - written)
+                handle.truncate(handle.seek(0, os.SEEK_END) - written)
             raise RunError(
                 f"{self.path} cannot be written to ({error.strerror}). Make room or repair the "
                 "folder, then run the same command again. Replies that the log or the reply cache "

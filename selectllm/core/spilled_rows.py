@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import tempfile
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, TypeVar
 
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import RunError
@@ -20,7 +20,8 @@ class SpilledRows(MutableMapping[KeyT, RowT]):
     """Rows by key, of which the keys alone are held.
 
     `folder`: where the file is, which is gone when the process ends. `to_json`, `from_json`: as
-    those of a RowFormat. Raises RunError where the folder cannot hold them.
+    those of a RowFormat. `what` they are, in the plural: RunError says it where the folder cannot
+    hold them.
     """
 
     def __init__(
@@ -28,8 +29,10 @@ class SpilledRows(MutableMapping[KeyT, RowT]):
         folder: Path,
         to_json: Callable[[RowT], Mapping[str, Any]],
         from_json: Callable[[Mapping[str, Any]], RowT],
+        what: str,
     ) -> None:
         self._folder, self._to_json, self._from_json = folder, to_json, from_json
+        self._what = what
         self._at: dict[KeyT, int] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -70,25 +73,6 @@ class SpilledRows(MutableMapping[KeyT, RowT]):
 
     def _full(self, error: OSError) -> RunError:
         return RunError(
-            f"{self._folder} cannot hold the decisions on a large pool "
-            f"({error.strerror or error}). Make room there, or choose another cache"
+            f"{self._folder} cannot hold {self._what} ({error.strerror or error}). Make room "
+            "there, or choose another cache"
         )
-
-
-class InOrder(Sequence[RowT], Generic[KeyT, RowT]):
-    """The rows of a mapping by their keys in order, each read when it is looked at."""
-
-    def __init__(self, rows: Mapping[KeyT, RowT], keys: Sequence[KeyT]) -> None:
-        self._rows, self._keys = rows, keys
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    @overload
-    def __getitem__(self, at: int) -> RowT: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[RowT]: ...
-    def __getitem__(self, at: int | slice) -> RowT | Sequence[RowT]:
-        if isinstance(at, slice):
-            return InOrder(self._rows, self._keys[at])
-        return self._rows[self._keys[at]]

@@ -256,16 +256,17 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request of a decision and what came back, or that it failed; the log has it as well.
+    """One request of a decision and the reply to it, or how it failed. The log contains it, too.
 
-    `kind`: what went wrong (ProviderError.kind); None where it was answered. `status`: the HTTP
-    status of a failure, None where no response came. `waited`: seconds from when it could have
-    been sent to when it was; None for none. `at_most_usd`: what it may have been billed, where
-    the provider did not say what it was; None where it did, or where nothing is billed.
-    `tokens_reasoning`: as in Reply.
+    `kind` says what went wrong (ProviderError.kind); it is null if the request was answered.
+    `status` is the HTTP status of a failure, and null if no response came. `waited` is how many
+    seconds passed between when the request could have been sent and when it was; it is null for
+    none. `at_most_usd` is what the request may have cost, if the provider did not say what it cost;
+    it is null if it did, or if nothing is billed. `tokens_reasoning` counts the tokens of thinking,
+    as in a reply.
 
-    A field that has a default may be missing in the log; the JSON Schema of a decision is
-    generated from these types.
+    A field that has a default may be missing in the log. The JSON Schema of a decision is generated
+    from these types.
     """
 
     request_sha256: Sha256

@@ -12,15 +12,15 @@ import mmap
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from selectllm.core.arrays import Ints
-from selectllm.core.errors import PoolError
+from selectllm.core.spilled_arrays import order_of, room
 from selectllm.core.types import Item, Pool
 from selectllm.data import stored_items
-from selectllm.data.stored_items import StoredItems
+from selectllm.data.stored_items import StoredItems, holding
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,12 +36,8 @@ def in_groups(pool: Pool, groups: Iterable[Sequence[str]]) -> Callable[[int], Ma
     return lambda group: pool.by_id
 
 
-class _Piece(NamedTuple):
-    """Rows of one block from one file of the pool: where they lie in the copy, and whose."""
-
-    start: int
-    end: int
-    positions: Ints
+PLACE = "__place"  # the column of the copy that says whose row it is
+BLOCKS = 1_000  # of the copy: at most so many parts of the files meet each, and make a piece
 
 
 class _Arranged:
@@ -49,13 +45,13 @@ class _Arranged:
 
     def __init__(self, items: StoredItems, groups: Iterable[Sequence[str]]) -> None:
         self._items = items
-        counts = array("q")
-        self._positions = items.ids.places_of(_counted(groups, counts))
-        sizes = np.frombuffer(counts, dtype=np.int64)
-        self._block = (np.cumsum(sizes) - sizes) // stored_items.SLICE  # of each group
-        self._blocks = np.repeat(self._block, sizes)  # of each item
+        sizes = array("q")
+        self._positions = items.ids.places_of(_counted(groups, sizes))
+        self._size = max(stored_items.SLICE, len(self._positions) // BLOCKS)
+        self._ends = np.cumsum(np.frombuffer(sizes, dtype=np.int64))
+        self._block = np.concatenate([[0], self._ends[:-1]]) // self._size  # of each group
         self._held: tuple[int, Mapping[str, Item]] = (-1, {})
-        self._copy: tuple[mmap.mmap, list[list[_Piece]]] | None = None
+        self._copy: tuple[mmap.mmap, list[array[int]]] | None = None
 
     def of(self, group: int) -> Mapping[str, Item]:
         """The items of the block in which the group is."""
@@ -68,43 +64,50 @@ class _Arranged:
     def _read(self, block: int) -> Mapping[str, Item]:
         import polars as pl
 
-        if self._copy is None:
-            self._copy = self._copied()
-            self._positions = self._blocks = np.empty(0, dtype=np.intp)  # each piece knows its own
+        self._copy = self._copy or self._copied()
         rows, pieces = self._copy
         found: dict[str, Item] = {}
-        for piece in pieces[block]:
-            frame = pl.read_ipc(rows[piece.start : piece.end])
-            names = [self._items.ids[place] for place in piece.positions.tolist()]
+        for start, end in zip(pieces[block][::2], pieces[block][1::2], strict=True):
+            frame = pl.read_ipc(rows[start:end])
+            names = [self._items.ids.at(place) for place in frame.drop_in_place(PLACE).to_list()]
             found.update((item.id, item) for item in self._items.made(names, frame))
         return found
 
-    def _copied(self) -> tuple[mmap.mmap, list[list[_Piece]]]:
-        """The copy, written while the files are gone through once."""
-        items, size = self._items, stored_items.SLICE
-        by_row = np.argsort(items.rows_at(self._positions))
-        pieces: list[list[_Piece]] = [[] for _ in range(int(self._block[-1]) + 1)]
-        try:
-            items.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=items.folder) as file:
-                for start in range(0, len(by_row), size):
-                    places = by_row[start : start + size]
+    def _copied(self) -> tuple[mmap.mmap, list[array[int]]]:
+        """The copy, written while the files are gone through once, and where its pieces lie."""
+        items, folder = self._items, self._items.folder
+        pieces = [array("q") for _ in range(int(self._block[-1]) + 1)]
+        with holding(folder, "a copy of the pool in the order in which its items are shown"):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                for places in self._by_row():
                     positions = self._positions[places]
                     for which, frame in items.frames(positions):
-                        blocks = self._blocks[places[which]]
+                        numbered = frame.with_columns(_column(positions[which]))
+                        groups = np.searchsorted(self._ends, places[which], side="right")
+                        blocks = self._block[groups]
                         for block in np.unique(blocks).tolist():
-                            mine = np.flatnonzero(blocks == block)
                             begun = file.tell()
-                            file.write(_bytes(frame[mine]))
-                            rows = positions[which[mine]]
-                            pieces[block].append(_Piece(begun, file.tell(), rows))
+                            file.write(_bytes(numbered[np.flatnonzero(blocks == block)]))
+                            pieces[block].extend((begun, file.tell()))
                 file.flush()
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), pieces
-        except OSError as error:
-            raise PoolError(
-                f"{items.folder} cannot hold a copy of the pool in the order in which its items "
-                f"are shown ({error.strerror or error}). Make room there, or choose another cache"
-            ) from None
+
+    def _by_row(self) -> Iterator[Ints]:
+        """The places of the items in the order of `groups`, ascending by row, many at a time."""
+        rows = room(self._items.folder, len(self._positions), np.intp)
+        for start in range(0, len(rows), self._size):
+            some = slice(start, start + self._size)
+            rows[some] = self._items.rows_at(self._positions[some])
+        places = order_of(rows, self._items.folder)
+        for start in range(0, len(places), self._size):
+            yield places[start : start + self._size]
+
+
+def _column(places: Ints) -> pl.Series:
+    import polars as pl
+
+    return pl.Series(PLACE, places)
 
 
 def _counted(groups: Iterable[Sequence[str]], sizes: array[int]) -> Iterator[str]:

@@ -158,7 +158,7 @@ def _semantic(
 ) -> dict[str, str]:
     """`semantic_duplicates` of the rows in `order` alone, which is the order of keeping."""
     if not 0 < threshold <= 1:
-        raise UsageError(f"the threshold is {threshold}. Give a cosine above 0 and at most 1")
+        raise UsageError(f"the threshold must be a cosine above 0 and at most 1, not {threshold}")
     many = len(order) > limits.up_to
     if many and limits.beyond is None:
         raise UnfitError(

@@ -15,7 +15,7 @@ from selectllm.core.workers import HERE, Workers
 from selectllm.data.encoders import Encoder, embed
 from selectllm.data.stored_items import texts_of
 from selectllm.data.vector_file import GivenVectors
-from selectllm.data.vector_store import VectorStore
+from selectllm.data.vector_store import VectorStore, text_keys
 
 COMPARED = 16  # items that show whether an encoder made given vectors
 SAME_ENCODER = 0.9  # median cosine: two encoders come to about 0, two machines to more than .99
@@ -57,6 +57,13 @@ class Embedder:
         if self.heard is not None:
             self.heard(items)
         return self.vectors(texts_of(items))
+
+    def knows(self, items: Sequence[Item]) -> bool:
+        """Whether `of` has nothing to encode."""
+        if self.given is not None:
+            return True
+        store = VectorStore(self.folder, self.encoder.identity)
+        return len(store) > 0 and bool((store.find(text_keys(texts_of(items))) >= 0).all())
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """(n_texts, dim) float32, rows of length 1; only texts never seen before are encoded."""

@@ -147,8 +147,11 @@ def embed(
     cannot be used, and what `encoder` raises.
     """
     if store.identity != encoder.identity:
-        raise EncoderError(f"vectors of {encoder.identity} do not belong in {store.path}")
-    keys = text_keys(texts)
+        raise EncoderError(
+            f"{store.path} contains vectors of another encoder than {encoder.identity}. "
+            "Delete the file, or choose another one"
+        )
+    keys = text_keys(texts, store.path.parent)
     rows = store.find(keys)
     absent = np.flatnonzero(rows < 0)
     if not len(absent):

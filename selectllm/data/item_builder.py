@@ -121,9 +121,11 @@ class ItemBuilder:
         if column is None:
             return [sha256_texts(texts)[:16] for texts in zip(asked, given, strict=True)]
         names = [row.get(column) for row in rows]
-        if {*map(type, names)} != {str} or not all(names):
-            return None
-        return names  # type: ignore[return-value]
+        kinds = {*map(type, names)}
+        if kinds == {int}:
+            with contextlib.suppress(ValueError):  # the interpreter's limit on the digits of an int
+                return [*map(str, names)]
+        return names if kinds == {str} and all(names) else None  # type: ignore[return-value]
 
     def item(self, number: int, row: Any) -> Item:
         """The item of row `number`, as `scan_rows` yields it. Raises BadRow, PoolError."""
@@ -199,7 +201,7 @@ class ItemBuilder:
 
     def _explicit(self, value: Any, column: str) -> str:
         if value is None or value == "":
-            raise BadRow(f"id (column {column!r}) is empty", "give every row its own")
+            raise BadRow(f"id (column {column!r}) is empty", "give every row an id of its own")
         if isinstance(value, bool) or not isinstance(value, str | int):
             reason = f"id (column {column!r}) is {kind_of(value)}: {shortened(value)}"
             raise BadRow(reason, "write it as text")
@@ -210,7 +212,7 @@ class ItemBuilder:
             raise BadRow(reason, "write it as text") from None
         if name in self._given:
             first = self._place(self._given[name])
-            raise BadRow(f"id {shortened(name)} is taken by {first}", "make ids unique")
+            raise BadRow(f"id {shortened(name)} is already used by {first}", "make ids unique")
         return name
 
     def _free(self, base: str) -> str:

@@ -92,7 +92,7 @@ class PoolLayout:
         if (instruction := _text(asked, "instruction", self.instruction or self.chat)) is None:
             raise self._missing(turns, exchange)
         if not instruction or instruction.isspace():
-            raise BadRow("instruction is empty", "fill it")
+            raise BadRow("instruction is empty", "fill it in")
         answered, behind = self._answered(row, exchange)
         response = _text(answered, "response", self.response or self.chat)
         given = None if self.input is None else value_at(row, self.input)
@@ -171,10 +171,10 @@ class PoolLayout:
     def _missing(self, turns: Sequence[Mapping[str, Any]] | None, exchange: Exchange) -> BadRow:
         """What is said of a row without an instruction."""
         if self.instruction is not None or turns is None:
-            return BadRow("instruction is missing", "fill it")
+            return BadRow("instruction is missing", "fill it in")
         if exchange.at is not None:
             reason = f"instruction is missing (the user turn of {self.chat} holds nothing)"
-            return BadRow(reason, "fill it")
+            return BadRow(reason, "fill it in")
         roles = ", ".join(dict.fromkeys(str(role_of(turn)) for turn in turns)) or "none"
         return BadRow(
             f"instruction is missing ({self.chat} has no user turn). The roles of its turns are: "

@@ -5,9 +5,13 @@ from __future__ import annotations
 import heapq
 import math
 from array import array
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from selectllm.core.arrays import Floats
+from selectllm.core.spilled_arrays import filled, room
 from selectllm.core.types import Pool
 from selectllm.data import stored_items
 from selectllm.data.stored_items import PackedIds, ids_of
@@ -15,14 +19,14 @@ from selectllm.data.stored_items import PackedIds, ids_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedValues(Mapping[str, float]):
-    """Numbers by item id, 8 bytes an item. `numbers`: of all `ids`, NaN for those without one."""
+    """Numbers by item id. `numbers`: of all `ids`, NaN for those without one."""
 
     ids: PackedIds
-    numbers: array[float]
+    numbers: Floats
 
     def __getitem__(self, name: str) -> float:
         place = int(self.ids.places([name])[0])
-        if place < 0 or math.isnan(number := self.numbers[place]):
+        if place < 0 or math.isnan(number := float(self.numbers[place])):
             raise KeyError(name)
         return number
 
@@ -30,7 +34,7 @@ class PackedValues(Mapping[str, float]):
         return (name for name, _ in self._pairs())
 
     def __len__(self) -> int:
-        return sum(not math.isnan(number) for number in self.numbers)
+        return len(self.numbers) - int(np.isnan(self.numbers).sum())
 
     def items(self) -> ItemsView[str, float]:
         """The pairs, without looking anything up."""
@@ -44,11 +48,11 @@ class PackedValues(Mapping[str, float]):
             for at in range(0, len(ids), size)
         )
         for place in heapq.merge(*runs, key=ids.__getitem__):
-            if not math.isnan(number := self.numbers[place]):
+            if not math.isnan(number := float(self.numbers[place])):
                 yield ids[place], number
 
     def _pairs(self) -> Iterator[tuple[str, float]]:
-        pairs = zip(self.ids, self.numbers, strict=True)
+        pairs = zip(self.ids, map(float, self.numbers), strict=True)
         return ((name, number) for name, number in pairs if not math.isnan(number))
 
 
@@ -61,12 +65,12 @@ class _Pairs(ItemsView[str, float]):
         return self._mapping._pairs()
 
 
-def values_of(pool: Pool, numbers: array[float]) -> Mapping[str, float]:
+def values_of(pool: Pool, numbers: Iterable[float]) -> Mapping[str, float]:
     """The numbers of the items of a pool, in their order, by id; none where one is NaN.
 
-    Packed where the rows of the pool stay in their files.
+    In a file where the rows of the pool stay in theirs.
     """
     ids = ids_of(pool.items)
     if isinstance(ids, PackedIds):
-        return PackedValues(ids, numbers)
+        return PackedValues(ids, filled(room(ids.folder, len(ids), np.float64), numbers))
     return {name: value for name, value in zip(ids, numbers, strict=True) if not math.isnan(value)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -135,7 +134,6 @@ def _stored(
         return None
     builder = ItemBuilder(partial(place, path), columns, rows, unique=False)
     parts = parts_read(path)
-    hashes = array("q")
     rejected: list[Rejected] = []
 
     def left_out(number: int, row: Any, bad: BadRow) -> None:
@@ -145,16 +143,16 @@ def _stored(
 
     def names() -> Iterator[str]:
         for items in builder.made(left_out):
-            hashes.extend(hash(item.id) for item in items)
             yield from (item.id for item in items)
 
-    ids = PackedIds(names())
+    ids = PackedIds(names(), folder)
     if builder.layout is None or not len(ids):
         raise _nothing_in(path, rejected)
-    if repeats := _repeats(ids, np.frombuffer(hashes, dtype=np.int64)):
+    if repeats := _repeats(ids):
         if builder.layout.id is not None:
             return None
-        ids = PackedIds(name + repeats.get(place, "") for place, name in enumerate(ids))
+        named = (name + repeats.get(place, "") for place, name in enumerate(ids))
+        ids = PackedIds(named, folder)
     good = _but(rejected, len(ids)) if rejected else None
     items = StoredItems(parts, builder.layout, ids, folder, good)
     pool = Pool(items, sha256_texts(_identity(items)), str(path), builder.notes())
@@ -168,14 +166,11 @@ def _but(rejected: Sequence[Rejected], items: int) -> NDArray[np.int64]:
     return np.flatnonzero(good)
 
 
-def _repeats(ids: PackedIds, hashes: NDArray[np.int64]) -> dict[int, str]:
+def _repeats(ids: PackedIds) -> dict[int, str]:
     """What is added to the ids that came before: `-2`, `-3`, by their places."""
-    order = np.argsort(hashes, kind="stable")
-    same = hashes[order[1:]] == hashes[order[:-1]]
-    alike = np.unique(np.concatenate([order[1:][same], order[:-1][same]]))  # in file order
     met: Counter[str] = Counter()
     added: dict[int, str] = {}
-    for place_of in alike.tolist():
+    for place_of in ids.alike():
         name = ids[place_of]
         met[name] += 1
         if met[name] > 1:

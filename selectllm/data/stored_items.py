@@ -1,24 +1,25 @@
 """The items of a pool of Parquet files, read from them whenever they are looked at.
 
-What is held is the ids, packed, and one slice of rows: about 25 bytes an item, and 16 more once
-items are looked up by their ids.
+What is held is one slice of rows. The ids lie in a file, too: their own bytes and 16 an item.
 """
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from selectllm.core.arrays import Ints
+from selectllm.core.arrays import Floats, Ints
 from selectllm.core.errors import PoolError
+from selectllm.core.sequences import MadeSequence
+from selectllm.core.spilled_arrays import SpilledBytes, alike, filled, room, with_places
 from selectllm.core.types import Item, Pool
 from selectllm.data.layouts import PoolLayout
 from selectllm.data.readers.columnar import broken, frame_rows
@@ -43,63 +44,76 @@ class PoolFile:
     stamp: tuple[int, int]
 
 
-class PackedIds(Sequence[str]):
-    """Ids behind each other in one buffer."""
+class PackedIds(MadeSequence[str]):
+    """Ids behind each other in a file of `folder`, 16 bytes more for each.
 
-    def __init__(self, ids: Iterable[str]) -> None:
-        buffer, ends = bytearray(), array("q", [0])
-        for name in ids:
-            buffer += name.encode("utf-8")
-            ends.append(len(buffer))
-        self._buffer, self._ends = bytes(buffer), ends
+    Raises PoolError where the folder cannot hold them.
+    """
+
+    def __init__(self, ids: Iterable[str], folder: Path) -> None:
+        self.folder = folder
+        given, end = iter(ids), 0
+        with (
+            holding(folder, "the ids of a large pool"),
+            SpilledBytes(folder) as texts,
+            SpilledBytes(folder) as ends,
+            SpilledBytes(folder) as hashes,
+        ):
+            ends.write(np.int64(0).tobytes())
+            while some := [*islice(given, SLICE)]:
+                coded = [name.encode("utf-8") for name in some]
+                texts.write(b"".join(coded))
+                some_ends = end + np.cumsum([*map(len, coded)])
+                end = int(some_ends[-1])
+                ends.write(some_ends.tobytes())
+                hashes.write(np.fromiter(map(hash, some), np.int64, len(some)).tobytes())
+            self._texts, self._ends = texts.array(np.uint8).data, ends.array(np.int64).data
+            self._keys = hashes.array(np.uint64)
+        self._mask = with_places(self._keys)
 
     def __len__(self) -> int:
         return len(self._ends) - 1
 
     def __iter__(self) -> Iterator[str]:
-        for start, end in pairwise(self._ends):
-            yield self._buffer[start:end].decode("utf-8")
+        return (str(self._texts[start:end], "utf-8") for start, end in pairwise(self._ends))
 
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[str]: ...
-    def __getitem__(self, at: int | slice) -> str | list[str]:
-        if isinstance(at, slice):
-            return [self[place] for place in range(*at.indices(len(self)))]
-        place = _within(at, len(self))
-        return self._buffer[self._ends[place] : self._ends[place + 1]].decode("utf-8")
+    def at(self, place: int) -> str:
+        """The id at `place`."""
+        return str(self._texts[self._ends[place] : self._ends[place + 1]], "utf-8")
 
     def places(self, names: Sequence[str]) -> Ints:
         """Where each of `names` stands, -1 for what is none of the ids."""
-        hashes, order = self._index
-        wanted = np.fromiter(map(hash, names), dtype=np.int64, count=len(names))
-        starts = np.searchsorted(hashes, wanted, "left").tolist()
-        ends = np.searchsorted(hashes, wanted, "right").tolist()
-        alike = (order[start:end].tolist() for start, end in zip(starts, ends, strict=True))
+        wanted = np.fromiter(map(hash, names), dtype=np.int64, count=len(names)).view(np.uint64)
+        last = wanted | np.uint64(self._mask)
+        starts = np.searchsorted(self._keys, last - np.uint64(self._mask), "left").tolist()
+        ends = np.searchsorted(self._keys, last, "right").tolist()
+        alike = (
+            (self._keys[start:end] & np.uint64(self._mask)).tolist()
+            for start, end in zip(starts, ends, strict=True)
+        )
         found = (
-            next((place for place in some if self[place] == name), -1)
+            next((place for place in some if self.at(place) == name), -1)
             for name, some in zip(names, alike, strict=True)
         )
         return np.fromiter(found, dtype=np.intp, count=len(names))
 
     def places_of(self, names: Iterable[str]) -> Ints:
         """The same of so many ids that they are looked up in slices."""
-        names, found = iter(names), [np.empty(0, dtype=np.intp)]
-        while some := [*islice(names, SLICE)]:
-            found.append(self.places(some))
-        return np.concatenate(found)
+        given = iter(names)
+        what = "the places of the items of a large pool"
+        with holding(self.folder, what), SpilledBytes(self.folder) as found:
+            while some := [*islice(given, SLICE)]:
+                found.write(self.places(some).tobytes())
+            places: Ints = found.array(np.intp)
+        return places
 
-    @cached_property
-    def _index(self) -> tuple[Ints, Ints]:
-        """The hashes of all ids, ascending, and where each stands."""
-        hashes = np.fromiter(map(hash, self), dtype=np.int64, count=len(self))
-        order = np.argsort(hashes, kind="stable")
-        return hashes[order], order
+    def alike(self) -> list[int]:
+        """The places of ids whose hashes are alike, ascending: of all that are there twice."""
+        return sorted(place for _, some in alike(self._keys, self._mask) for place in some)
 
 
 @dataclass(eq=False, repr=False)
-class StoredItems(Sequence[Item]):
+class StoredItems(MadeSequence[Item]):
     """Items whose rows stay in their files.
 
     Gone through in their order, or by `picked`, they are read and let go. Whoever looks at single
@@ -136,14 +150,8 @@ class StoredItems(Sequence[Item]):
         for start in range(0, len(self), SLICE):
             yield from self.pick(range(start, min(start + SLICE, len(self))))
 
-    @overload
-    def __getitem__(self, at: int) -> Item: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Item]: ...
-    def __getitem__(self, at: int | slice) -> Item | list[Item]:
-        if isinstance(at, slice):
-            return self.pick(range(*at.indices(len(self))))
-        place = _within(at, len(self))
+    def at(self, place: int) -> Item:
+        """The item at `place`."""
         if self._held is None and self._read >= PATIENCE:
             self._held = list(self)
         if self._held is not None:
@@ -169,10 +177,19 @@ class StoredItems(Sequence[Item]):
                 found += self.made([self.ids[place] for place in some[which].tolist()], frame)
         return [found[place] for place in back.tolist()]
 
+    @cached_property
+    def lengths(self) -> Floats:
+        """Characters of each text, counted once."""
+        lengths = room(self.folder, len(self), np.float64)
+        return filled(lengths, (len(item.text) for item in self))
+
     def subset(self, positions: Ints) -> StoredItems:
         """The items at `positions`, different ones, as items of their own."""
-        ids = PackedIds(self.ids[place] for place in positions)
-        return StoredItems(self.parts, self.layout, ids, self.folder, self.rows_at(positions))
+        ids = PackedIds(map(self.ids.at, positions), self.folder)
+        rows = room(self.folder, len(positions), np.intp)
+        for start in range(0, len(rows), SLICE):
+            rows[start : start + SLICE] = self.rows_at(positions[start : start + SLICE])
+        return StoredItems(self.parts, self.layout, ids, self.folder, rows)
 
     def rows_at(self, positions: Ints) -> Ints:
         """Which of all rows the items at `positions` are."""
@@ -232,15 +249,12 @@ def _rows_at(part: PoolFile, numbers: Ints) -> pl.DataFrame:
             "the file as it is meanwhile"
         )
     table = pl.scan_parquet(part.path, glob=False, hive_partitioning=False)
-    if last - first + 1 == len(numbers):
-        return table.slice(first, len(numbers)).collect()
-    numbered = table.slice(first, last - first + 1).with_row_index("__row")
-    wanted = pl.Series((numbers - first).astype(np.uint32))
-    return numbered.filter(pl.col("__row").is_in(wanted.implode())).drop("__row").collect()
+    frame = table.slice(first, last - first + 1).collect()
+    return frame if frame.height == len(numbers) else frame[numbers - first]
 
 
 @dataclass(frozen=True, slots=True)
-class StoredTexts(Sequence[str]):
+class StoredTexts(MadeSequence[str]):
     """The texts of stored items, likewise."""
 
     items: StoredItems
@@ -251,14 +265,9 @@ class StoredTexts(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         return (item.text for item in self.items)
 
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[str]: ...
-    def __getitem__(self, at: int | slice) -> str | list[str]:
-        if isinstance(at, slice):
-            return [item.text for item in self.items[at]]
-        return self.items[at].text
+    def at(self, place: int) -> str:
+        """The text at `place`."""
+        return self.items.at(place).text
 
     def pick(self, positions: Iterable[int]) -> list[str]:
         """The texts at `positions`, in that order."""
@@ -277,9 +286,16 @@ def ids_of(items: Sequence[Item]) -> Sequence[str]:
     return items.ids if isinstance(items, StoredItems) else [item.id for item in items]
 
 
-def spilled_to(pool: Pool) -> Path | None:
-    """The folder for what is too large for memory, of a pool whose rows are; else None."""
-    return pool.items.folder if isinstance(pool.items, StoredItems) else None
+def lengths_of(items: Sequence[Item]) -> Floats:
+    """Characters of the text of each item."""
+    if isinstance(items, StoredItems):
+        return items.lengths
+    return np.fromiter((len(item.text) for item in items), np.float64, len(items))
+
+
+def spilled_to(items: Sequence[Item]) -> Path | None:
+    """The folder for what is too large for memory, of items whose rows are; else None."""
+    return items.folder if isinstance(items, StoredItems) else None
 
 
 def texts_of(items: Sequence[Item]) -> Sequence[str]:
@@ -309,8 +325,13 @@ def not_in(pool: Pool, ids: Sequence[str]) -> list[str]:
     return [name for name in ids if name not in pool.by_id]
 
 
-def _within(at: int, length: int) -> int:
-    place = at + length if at < 0 else at
-    if not 0 <= place < length:
-        raise IndexError(f"{at} of {length}")
-    return place
+@contextlib.contextmanager
+def holding(folder: Path, what: str) -> Iterator[None]:
+    """Raise PoolError where the folder cannot hold `what`."""
+    try:
+        yield
+    except OSError as error:
+        raise PoolError(
+            f"{folder} cannot hold {what} ({error.strerror or error}). Make room there, or choose "
+            "another cache"
+        ) from None

@@ -14,7 +14,6 @@ import hashlib
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from selectllm.core.arrays import Ints, Vectors
 from selectllm.core.codec import canonical_json, load_json, sha256_text
 from selectllm.core.errors import EncoderError
+from selectllm.core.spilled_arrays import filled, order_of, room, with_places
 
 if sys.platform != "win32":
     import fcntl
@@ -36,12 +36,10 @@ HELD_BYTES = 256 * 2**20  # of vectors that are copied into memory; more lie on 
 KEY = "S32"  # numpy compares all 32 bytes; only .tolist() would drop zeros at the end
 
 
-def text_keys(texts: Sequence[str]) -> NDArray[np.bytes_]:
-    """(n_texts,) sha256 digests of the texts' UTF-8 bytes."""
-    digests = bytearray()  # what joins them would hold each as an object, too
-    for text in texts:
-        digests += hashlib.sha256(text.encode("utf-8")).digest()
-    return np.frombuffer(digests, dtype=KEY)
+def text_keys(texts: Sequence[str], folder: Path | None = None) -> NDArray[np.bytes_]:
+    """(n_texts,) sha256 digests of the texts' UTF-8 bytes. `folder`: as of `gather`."""
+    digests = (hashlib.sha256(text.encode("utf-8")).digest() for text in texts)
+    return filled(room(folder, len(texts), KEY), digests)
 
 
 def gather(mapped: Callable[[], Vectors], rows: Ints, folder: Path | None = None) -> Vectors:
@@ -54,7 +52,7 @@ def gather(mapped: Callable[[], Vectors], rows: Ints, folder: Path | None = None
     take it twice.
     """
     copy = _empty((len(rows), mapped().shape[1]), folder)
-    order = np.argsort(rows, kind="stable")
+    order = order_of(rows, folder)
     for start in range(0, len(rows), BLOCK):
         block = order[start : start + BLOCK]
         copy[block] = mapped()[rows[block]]
@@ -63,15 +61,7 @@ def gather(mapped: Callable[[], Vectors], rows: Ints, folder: Path | None = None
 
 def _empty(shape: tuple[int, int], folder: Path | None) -> Vectors:
     """Room for vectors: in memory, or on disk for what is large and fits there."""
-    size = shape[0] * shape[1] * 4
-    if folder is None or size <= HELD_BYTES or not hasattr(os, "posix_fallocate"):
-        return np.empty(shape, dtype=np.float32)
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, size)  # a full disk is heard of now
-            return np.memmap(file, np.float32, "r+", shape=shape)
-    except OSError:
-        return np.empty(shape, dtype=np.float32)
+    return room(folder if shape[0] * shape[1] * 4 > HELD_BYTES else None, shape, np.float32)
 
 
 class VectorStore:
@@ -103,16 +93,34 @@ class VectorStore:
 
     def find(self, keys: NDArray[np.bytes_]) -> Ints:
         """(n,) the row of each key's first record, -1 where there is none."""
-        known = self._keys()
-        if not len(known):
-            return np.full(len(keys), -1, dtype=np.intp)
-        order = np.argsort(known, kind="stable")
-        known = known[order]
-        rows = np.empty(len(keys), dtype=np.intp)
+        folder = self.path.parent
+        rows: Ints = room(folder, len(keys), np.intp)
+        known: NDArray[np.uint64] = room(folder, len(self), np.uint64)
+        for start in range(0, len(known), BLOCK):
+            some = self._records()["key"][start : start + BLOCK]
+            known[start : start + BLOCK] = _heads(some)[: len(known) - start]
+        mask = np.uint64(with_places(known))
         for start in range(0, len(keys), BLOCK):
-            some = keys[start : start + BLOCK]
-            at = np.minimum(np.searchsorted(known, some), len(known) - 1)
-            rows[start : start + BLOCK] = np.where(known[at] == some, order[at], -1)
+            block = keys[start : start + BLOCK]
+            rows[start : start + BLOCK] = self._rows_of(block, known, mask)
+        return rows
+
+    def _rows_of(
+        self, keys: NDArray[np.bytes_], known: NDArray[np.uint64], mask: np.uint64
+    ) -> Ints:
+        """`find` of some keys, by what their first bytes say where they may be."""
+        rows = np.full(len(keys), -1, dtype=np.intp)
+        heads = _heads(keys) | mask
+        at = np.searchsorted(known, heads - mask)
+        left = np.arange(len(keys))  # for which the next row may be theirs
+        while len(left):
+            left = left[at[left] < len(known)]
+            left = left[known[at[left]] | mask == heads[left]]
+            found = (known[at[left]] & mask).view(np.intp)
+            same = self._records()["key"][found] == keys[left]
+            rows[left[same]] = found[same]
+            left = left[~same]
+            at[left] += 1
         return rows
 
     def read(self, rows: Ints) -> Vectors:
@@ -251,6 +259,11 @@ def stores(folder: Path) -> list[VectorStore]:
             case _ if path.stat().st_size:
                 raise EncoderError(f"{path} is no file of vectors. Delete the file")
     return found
+
+
+def _heads(keys: NDArray[np.bytes_]) -> NDArray[np.uint64]:
+    """The first bytes of each key, as a number."""
+    return np.ascontiguousarray(keys).view(np.uint64).reshape(len(keys), -1)[:, 0].copy()
 
 
 def _record(dim: int) -> np.dtype[np.void]:

@@ -58,40 +58,76 @@ def _bare_id(value: Any) -> Any:
 
 
 class Suite(Strict):
-    """A suite file. Paths are relative to the file, and stay as written here.
+    """A suite file. Its paths are relative to the file and are kept as they are written.
 
-    `columns`: canonical name -> the pool's column, and which `turns` of chats are shown. `encoder`:
-    name or folder of a sentence-transformers model, where the call names none.
-
-    `source`: the file it was loaded from, which a changed copy keeps; None for a suite made in
-    Python, whose paths are relative to the current folder.
+    `source` is the file that the suite was loaded from, and a changed copy keeps it. It is None for
+    a suite made in Python, whose paths are relative to the current folder.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    pool: Name
-    columns: Mapping[str, str] = {}
-    encoder: Name | None = None
-    utilities: tuple[UtilityEntry, ...] = ()
-    clusters: ClustersEntry = ClustersEntry()
-    picks: Count = 1
-    orders: Count = 1
-    repeats: Count = 1
-    reask: Annotated[int, Field(ge=0), WHOLE] = 2
-    seed: Whole = 0
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="The name of the suite. Run folders are named after it."
+    )
+    pool: Name = Field(description="The pool file, or a folder or pattern of Parquet files.")
+    columns: Mapping[str, str] = Field(
+        default={},
+        description="Which columns of the pool are the instruction, input and so on, such as "
+        "{instruction: question}. `turns` (first, last or all) says which user "
+        "turns of a chat are the instruction.",
+    )
+    encoder: Name | None = Field(
+        default=None,
+        description="The name or folder of a sentence-transformers model, if the command names "
+        "none.",
+    )
+    utilities: tuple[UtilityEntry, ...] = Field(
+        default=(),
+        description="What measures how good the picks are. Without any, the agreement cannot be "
+        "measured.",
+    )
+    clusters: ClustersEntry = Field(
+        default=ClustersEntry(), description="How the pool is divided into clusters."
+    )
+    picks: Count = Field(default=1, description="How many items are picked from each cluster.")
+    orders: Count = Field(default=1, description="In how many orders each cluster is shown.")
+    repeats: Count = Field(default=1, description="How often each question is asked.")
+    reask: Annotated[int, Field(ge=0), WHOLE] = Field(
+        default=2, description="How often a question is asked again if the reply cannot be used."
+    )
+    seed: Whole = Field(
+        default=0, description="The seed of clusters, orders and everything else that is random."
+    )
     structured: Annotated[
         Literal["auto", "off"],
         BeforeValidator(off_of, json_schema_input_type=Literal["auto", "off", False]),
-    ] = "auto"
-    replies: str | None = None
-    prompts: tuple[str, ...] = ()
+    ] = Field(
+        default="auto",
+        description="auto: send a JSON schema to models that take one. off: never send one.",
+    )
+    replies: str | None = Field(
+        default=None, description="A file of recorded replies, which is read before the cache."
+    )
+    prompts: tuple[str, ...] = Field(
+        default=(),
+        description="The prompts: NAME@VERSION, NAME@latest, or a path. All are combined with "
+        "all models.",
+    )
     models: tuple[
         Annotated[ModelEntry, BeforeValidator(_bare_id, json_schema_input_type=Name | ModelEntry)],
         ...,
-    ] = ()
-    strategies: tuple[str, ...] | None = None
-    gate: Gate = Gate()
-    sets: SetsEntry | None = None
-    budget: BudgetEntry | None = None
+    ] = Field(
+        default=(),
+        description="The models: ids such as openai/gpt-4o-mini, or entries with more settings.",
+    )
+    strategies: tuple[str, ...] | None = Field(
+        default=None,
+        description="Strategies that pick without a prompt, for comparison. By default, a few "
+        "simple ones.",
+    )
+    gate: Gate = Field(default=Gate(), description="The rules for verdicts.")
+    sets: SetsEntry | None = Field(default=None, description="What `selectllm sets` selects.")
+    budget: BudgetEntry | None = Field(
+        default=None, description="A budget that several commands share."
+    )
     _source: Path | None = PrivateAttr(default=None)
 
     @property
@@ -136,7 +172,7 @@ def load_suite(path: Path) -> Suite:
     except YamlFault as fault:
         raise SuiteError(f"{path} is not YAML ({fault})") from None
     if not isinstance(content, dict):
-        raise SuiteError(f"{path}: a suite is a mapping that begins with `name:`")
+        raise SuiteError(f"{path}: a suite consists of keys and values. Begin it with `name:`")
     try:
         suite = Suite.model_validate(content)
     except ValidationError as error:
@@ -207,11 +243,13 @@ def _check(path: Path, suite: Suite) -> None:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise SuiteError(
-                f"{path}: {key}: There are two called {twice[0]!r}. Give each its own name"
+                f"{path}: {key}: Two entries have the name {twice[0]!r}. Give each its own name"
             )
     if bool(suite.prompts) != bool(suite.models):
         lacking = "models" if suite.prompts else "prompts"
-        raise SuiteError(f"{path}: {lacking} is empty. A prompt needs a model and a model a prompt")
+        raise SuiteError(
+            f"{path}: {lacking} is empty. Name at least one prompt and one model, or leave out both"
+        )
     if not suite.prompts and not suite.strategies:
         raise SuiteError(
             f"{path}: There is nothing to evaluate. Name prompts and models, or strategies"
@@ -224,14 +262,15 @@ def _check(path: Path, suite: Suite) -> None:
         )
     if suite.gate.severe is not None and suite.clusters.group is not None:
         raise SuiteError(
-            f"{path}: gate.severe: The exact figures of this guard take clusters as independent, "
-            "and clusters.group says that they are not. Leave one of the two out"
+            f"{path}: gate.severe: This guard assumes that clusters are independent, and "
+            "clusters.group says that they are not. Leave one of the two out"
         )
     _check_assisted(path, suite.gate, utilities)
     if suite.clusters.file is None and suite.picks >= suite.clusters.size:
         raise SuiteError(
-            f"{path}: picks: {suite.picks} of clusters of {suite.clusters.size} leaves no choice. "
-            "Make picks smaller than clusters.size"
+            f"{path}: picks: {suite.picks} items cannot be chosen from clusters of "
+            f"{suite.clusters.size}, because nothing would be left out. Make picks smaller "
+            "than clusters.size"
         )
 
 
@@ -247,11 +286,11 @@ def _check_assisted(path: Path, gate: Gate, utilities: Sequence[str]) -> None:
         )
     if gate.utility is None:
         raise SuiteError(
-            f"{path}: gate.assisted_by: {judge!r} assists, but gate.utility is missing. Write the "
-            "utility that people rated there"
+            f"{path}: gate.assisted_by: {judge!r} is to help people, but gate.utility is "
+            "missing. Set gate.utility to the utility that people rated"
         )
     if judge == gate.utility:
         raise SuiteError(
-            f"{path}: gate.assisted_by: {judge!r} cannot assist itself. Name the utility that "
-            "people rated as gate.utility, and the judge's here"
+            f"{path}: gate.assisted_by: {judge!r} cannot help itself. Set gate.utility to "
+            "the utility that people rated, and gate.assisted_by to that of the judge"
         )

@@ -47,25 +47,42 @@ def off_of(value: Any) -> Any:
 
 
 class ClustersEntry(Strict):
-    """How the pool is divided. `limit`: only the first clusters of the seeded order.
+    """The clusters of a suite."""
 
-    `group`: a column of the pool; clusters never mix its values, and intervals allow for them.
-    `file`: a clusters.json to use as it is, instead of dividing.
-    """
-
-    by: Partition = "diverse"
-    size: Annotated[int, Field(ge=2), WHOLE] = 10
-    limit: Count | None = None
-    group: str | None = None
-    file: str | None = None
+    by: Partition = Field(
+        default="diverse",
+        description="How the clusters are made: a name, or module:attr of your own code.",
+    )
+    size: Annotated[int, Field(ge=2), WHOLE] = Field(
+        default=10, description="The number of items in a cluster."
+    )
+    limit: Count | None = Field(
+        default=None, description="Use only the first clusters of the seeded order."
+    )
+    group: str | None = Field(
+        default=None,
+        description="A column of the pool. No cluster mixes its values, and intervals take the "
+        "groups into account.",
+    )
+    file: str | None = Field(
+        default=None,
+        description="A clusters.json that is used as it is, instead of dividing the pool.",
+    )
 
 
 class PriceEntry(Strict):
-    """USD per million tokens. `reasoning`: of thinking, if it costs another price than output."""
+    """The price of a model in USD per million tokens."""
 
-    input: Annotated[float, Field(ge=0), NUMBER]
-    output: Annotated[float, Field(ge=0), NUMBER]
-    reasoning: Annotated[float, Field(ge=0), NUMBER] | None = None
+    input: Annotated[float, Field(ge=0), NUMBER] = Field(
+        description="The price of the tokens of prompts."
+    )
+    output: Annotated[float, Field(ge=0), NUMBER] = Field(
+        description="The price of the tokens of replies."
+    )
+    reasoning: Annotated[float, Field(ge=0), NUMBER] | None = Field(
+        default=None,
+        description="The price of the tokens of thinking, if it differs from that of output.",
+    )
 
 
 MOST_BALLOTS = 100
@@ -90,17 +107,24 @@ Orders = Annotated[
 
 
 class VoteEntry(Strict):
-    """How often a model is asked for one decision, and how its replies are combined.
+    """How often a model is asked for one decision, and how its replies are combined."""
 
-    `orders`: a number, or the least and the most: then a further order is asked only while the mean
-    overlap of the ballots' picks is below `until`. `by`: without it borda for more than one order,
-    else majority.
-    """
-
-    orders: Orders = 1
-    repeats: Ballots = 1
-    by: Rule | None = None
-    until: Annotated[float, Field(gt=0, le=1), NUMBER] | None = None
+    orders: Orders = Field(
+        default=1,
+        description="A number of orders, or the smallest and the largest number. With two "
+        "numbers, a further order is asked only while the ballots disagree.",
+    )
+    repeats: Ballots = Field(default=1, description="How often each order is asked.")
+    by: Rule | None = Field(
+        default=None,
+        description="How the replies are combined. By default, borda for more than one order, "
+        "else majority.",
+    )
+    until: Annotated[float, Field(gt=0, le=1), NUMBER] | None = Field(
+        default=None,
+        description="With two numbers of orders: the mean overlap of the ballots' picks that is "
+        "enough.",
+    )
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -134,32 +158,78 @@ class VoteEntry(Strict):
 
 
 class ModelEntry(Strict):
-    """One model: a bare id in the suite, or these keys (model.ModelSpec says what they mean)."""
+    """One model, with these keys. A suite can also give only the id of a model."""
 
-    id: Name
-    name: str | None = None
-    revision: str | None = None
-    api_base: str | None = None
-    api_key_env: str | None = None
-    context: Count | None = None
-    price: PriceEntry | None = None
-    temperature: Annotated[float, Field(ge=0), NUMBER] | None = 0.0
-    max_tokens: Count = 1024
-    top_p: Annotated[float, Field(gt=0, le=1), NUMBER] | None = None
-    top_k: Count | None = None
-    stop: tuple[str, ...] = ()
-    reasoning_effort: str | None = None
+    id: Name = Field(description="What litellm calls the model: provider/model.")
+    name: str | None = Field(
+        default=None, description="What results and arms call it. By default, its id."
+    )
+    revision: str | None = Field(
+        default=None,
+        description="Anything else that distinguishes two models with the same id, such as the "
+        "quantisation.",
+    )
+    api_base: str | None = Field(
+        default=None,
+        description="The URL of the server, if it is not that of the provider. The key of the "
+        "provider is not sent to it.",
+    )
+    api_key_env: str | None = Field(
+        default=None, description="The environment variable that holds the key."
+    )
+    context: Count | None = Field(
+        default=None, description="How many tokens prompt and reply may have together."
+    )
+    price: PriceEntry | None = Field(
+        default=None, description="The price, if litellm does not know it."
+    )
+    temperature: Annotated[float, Field(ge=0), NUMBER] | None = Field(
+        default=0.0, description="The temperature. null leaves it to the provider."
+    )
+    max_tokens: Count = Field(default=1024, description="How many tokens a reply may have.")
+    top_p: Annotated[float, Field(gt=0, le=1), NUMBER] | None = Field(
+        default=None, description="Sample from the most likely tokens with this total probability."
+    )
+    top_k: Count | None = Field(
+        default=None, description="Sample from this many of the most likely tokens."
+    )
+    stop: tuple[str, ...] = Field(default=(), description="Texts at which a reply ends.")
+    reasoning_effort: str | None = Field(
+        default=None,
+        description="Passed to the provider unchanged. Use either this or `reasoning`.",
+    )
     reasoning: Annotated[
         Reasoning | None, BeforeValidator(off_of, json_schema_input_type=Reasoning | Literal[False])
-    ] = None
-    structured: Switch | None = None
-    vote: VoteEntry | None = None
-    answer: Answer = "text"
-    extra: JsonMapping = Field(default={})
-    timeout: Annotated[float, Field(gt=0), NUMBER] = 120.0
-    transport: Transport | None = None
-    rpm: Annotated[float, Field(gt=0), NUMBER] | None = None
-    tpm: Annotated[float, Field(gt=0), NUMBER] | None = None
+    ] = Field(default=None, description="How much the model may think before it answers.")
+    structured: Switch | None = Field(
+        default=None,
+        description="Whether a JSON schema may be sent. The default depends on the provider.",
+    )
+    vote: VoteEntry | None = Field(
+        default=None, description="Ask for each decision several times, and combine the replies."
+    )
+    answer: Answer = Field(
+        default="text",
+        description="logprobs generates one token and ranks the candidates by the "
+        "log-probabilities of their labels.",
+    )
+    extra: JsonMapping = Field(
+        default={}, description="Settings that are passed to the provider unchanged."
+    )
+    timeout: Annotated[float, Field(gt=0), NUMBER] = Field(
+        default=120.0, description="How many seconds a call may take."
+    )
+    transport: Transport | None = Field(
+        default=None, description="direct calls servers with OpenAI's API without litellm."
+    )
+    rpm: Annotated[float, Field(gt=0), NUMBER] | None = Field(
+        default=None,
+        description="How many requests per minute all commands of the workspace may send together.",
+    )
+    tpm: Annotated[float, Field(gt=0), NUMBER] | None = Field(
+        default=None,
+        description="How many tokens per minute all commands of the workspace may send together.",
+    )
 
     def spec(self) -> ModelSpec:
         """The entry as the rest of the package uses it."""
@@ -170,33 +240,52 @@ class ModelEntry(Strict):
 
 
 class SevereEntry(Strict):
-    """How many clusters may lose how much, whatever the mean says; see comparison/severity.py.
+    """How many clusters may lose how much, whatever the mean is (comparison/severity.py)."""
 
-    `loss`: what counts as a severe loss of a cluster, in captured units (with --differing, of the
-    rating range). `share`: how many of the clusters may lose so much. `strict`: whether more has to
-    be ruled out before anything passes.
-    """
-
-    loss: Annotated[float, Field(gt=0), NUMBER] = 0.5
-    share: Annotated[float, Field(ge=0, lt=1), NUMBER] = 0.02
-    strict: Switch = False
+    loss: Annotated[float, Field(gt=0), NUMBER] = Field(
+        default=0.5,
+        description="The loss of a cluster that counts as severe, in captured units (with "
+        "--differing, as a share of the rating range).",
+    )
+    share: Annotated[float, Field(ge=0, lt=1), NUMBER] = Field(
+        default=0.02, description="The share of clusters that may lose that much."
+    )
+    strict: Switch = Field(
+        default=False,
+        description="If true, a larger share has to be ruled out before anything passes.",
+    )
 
 
 class Gate(Strict):
-    """What decides a verdict; `margin` is in captured units.
+    """The rules for a verdict."""
 
-    `rating_margin`: what counts as equal where only differing items are rated, in points of the
-    rating scale per pick; without it such a verdict is never `equivalent`. `assisted_by`: a utility
-    that rates all items and stands in where people, whose ratings are `utility`, did not rate.
-    """
-
-    utility: str | None = None
-    assisted_by: str | None = None
-    margin: Annotated[float, Field(gt=0), NUMBER] = 0.10
-    alpha: Annotated[float, Field(ge=1e-6, lt=0.5), NUMBER] = 0.05
-    inconclusive: Literal["fail", "warn"] = "fail"
-    rating_margin: Annotated[float, Field(gt=0), NUMBER] | None = None
-    severe: SevereEntry | None = None
+    utility: str | None = Field(
+        default=None, description="The utility that decides. By default, the first one."
+    )
+    assisted_by: str | None = Field(
+        default=None,
+        description="A judge: another utility, which rates all items and supplements the "
+        "ratings of people in `utility`.",
+    )
+    margin: Annotated[float, Field(gt=0), NUMBER] = Field(
+        default=0.10,
+        description="How large a difference may be and still not matter, in captured units.",
+    )
+    alpha: Annotated[float, Field(ge=1e-6, lt=0.5), NUMBER] = Field(
+        default=0.05, description="The largest share of comparisons that may get a wrong verdict."
+    )
+    inconclusive: Literal["fail", "warn"] = Field(
+        default="fail",
+        description="Whether an inconclusive regress ends with exit code 3 (fail) or 0 (warn).",
+    )
+    rating_margin: Annotated[float, Field(gt=0), NUMBER] | None = Field(
+        default=None,
+        description="The margin if only differing items are rated, in points of the rating "
+        "scale per pick. Without it, such a verdict is never `equivalent`.",
+    )
+    severe: SevereEntry | None = Field(
+        default=None, description="A guard against clusters that lose very much."
+    )
 
     def recorded(self) -> dict[str, Any]:
         """As manifests have it: what came later is left out where it is not used."""
@@ -207,14 +296,22 @@ class Gate(Strict):
 class BudgetEntry(Strict):
     """A budget of the workspace, shared by every command that names it.
 
-    `limit`: USD. `tokens`: read and written. `requests`: sent. What is spent counts under `name`,
-    in whatever process and suite; each suite says how much that may come to.
+    Spending is added up under `name`, no matter which process or suite it comes from. Each suite
+    says how high the sum may get.
     """
 
-    name: Name
-    limit: Annotated[float, Field(ge=0), NUMBER] | None = None
-    tokens: Annotated[int, Field(ge=0), WHOLE] | None = None
-    requests: Annotated[int, Field(ge=0), WHOLE] | None = None
+    name: Name = Field(
+        description="The name of the budget. Everything that is spent under it is added up."
+    )
+    limit: Annotated[float, Field(ge=0), NUMBER] | None = Field(
+        default=None, description="How much may be spent in USD."
+    )
+    tokens: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        default=None, description="How many tokens may be read and written."
+    )
+    requests: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        default=None, description="How many requests may be sent."
+    )
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:
@@ -230,14 +327,22 @@ def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class SetsEntry(Strict):
-    """What `sets` selects: a set of every budget for every selector and seed.
+    """What `sets` selects: one set for each budget, selector and seed."""
 
-    `seeds`: of partitions, orders, ties and fills; they take the place of the suite's seed.
-    `category`: a column of the pool whose entropy tells how varied a set is. `groups`: k-means
-    groups of the pool, as many as it has items at most, whose coverage does.
-    """
-
-    budgets: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_distinct)]
-    seeds: Annotated[tuple[Whole, ...], Field(min_length=1), AfterValidator(_distinct)] = (0, 1, 2)
-    category: Name | None = None
-    groups: Count = 100
+    budgets: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_distinct)] = Field(
+        description="How many items a set has. One set is made for each budget, selector and seed."
+    )
+    seeds: Annotated[tuple[Whole, ...], Field(min_length=1), AfterValidator(_distinct)] = Field(
+        default=(0, 1, 2),
+        description="The seeds of clusters, orders, ties and random fills. They replace the "
+        "seed of the suite.",
+    )
+    category: Name | None = Field(
+        default=None,
+        description="A column of the pool. The entropy of its values shows how varied a set is.",
+    )
+    groups: Count = Field(
+        default=100,
+        description="The number of k-means groups of the pool whose coverage is measured, at "
+        "most one per item.",
+    )

@@ -58,7 +58,7 @@ async def agree_table(settings: TableSettings, *, session: Session) -> ForetoldT
     Raises UsageError without a table, UtilityError for one that cannot be used.
     """
     if settings.table is None:
-        raise UsageError("no `table` is named", argument="table")
+        raise UsageError("`table` is missing. Name a table of results", argument="table")
     rows = read_result_table(session.path(settings.table), settings.roles)
     return foretold(rows, settings.outcome, settings.lower, settings.untrained)
 

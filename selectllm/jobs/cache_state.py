@@ -105,7 +105,12 @@ class CacheCheck:
         lines = [f"  {line}" for line in state.damaged[:SHOWN]]
         if len(state.damaged) > SHOWN:
             lines.append(f"  and {len(state.damaged) - SHOWN} more")
-        if not state.damaged:
+        if state.unfinished:
+            lines.append(
+                f"The cache in {folder} is empty: the command that was making it was stopped. "
+                "There is nothing to do, because the next command goes on with it."
+            )
+        elif not state.damaged:
             lines.append(
                 f"All {state.whole} replies in {folder} are whole. There is nothing to do."
             )

@@ -135,16 +135,16 @@ def _judge(suite: Suite, settings: CalibrateSettings, session: Session) -> str |
     if wanted is None or ":" not in wanted or wanted in {each.name for each in suite.utilities}:
         if settings.out is not None:
             raise UsageError(
-                "`out` is for what a strategy measures, and the judge is a utility already. Leave "
-                "it out",
+                "`out` stores the ratings of a strategy, but the judge is already a utility. "
+                "Leave `out` out",
                 argument="out",
             )
         return _named(suite, wanted, "judge")
     strategy = find_strategy(wanted, suite.folder)
     if strategy.scorer is None:
         raise UsageError(
-            f"`judge`: {wanted} gives items no number. Name a utility of the suite, or "
-            "rating:PROMPT+MODEL",
+            f"`judge`: {wanted} does not give each item a number. Name a utility of the "
+            "suite, or rating:PROMPT+MODEL",
             argument="judge",
         )
     if settings.out is not None:
@@ -157,8 +157,8 @@ def _named(suite: Suite, wanted: str | None, argument: str) -> str:
     names = [entry.name for entry in suite.utilities]
     if wanted is None:
         raise UsageError(
-            f"`{argument}`: the suite's gate names none. Name one of its utilities: "
-            f"{', '.join(names) or 'it has none'}",
+            f"`{argument}` is missing, and the gate of the suite names no such utility. "
+            f"Name one of the suite's utilities: {', '.join(names) or 'it has none'}",
             argument=argument,
         )
     if wanted not in names:

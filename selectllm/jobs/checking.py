@@ -124,7 +124,8 @@ def _tasks(suite: Suite, pool: Pool, prompt: Prompt, shared: Connections) -> lis
         size = max(len(cluster.members) for cluster in clusters)
     if size <= suite.picks:
         raise UsageError(
-            f"picks: {suite.picks} of {size} candidates leaves no choice. Make picks smaller"
+            f"picks: {suite.picks} items cannot be chosen from {size} candidates, because "
+            "nothing would be left out. Make picks smaller"
         )
     return [
         following(sample_task(pool, selector, size, suite.picks, suite.seed))[0]

@@ -126,9 +126,9 @@ async def ab(
         arms = tuple(named.arm(which, name) for which, names in told.items() for name in names)
         if len(set(arms)) < len(arms):
             raise UsageError(
-                f"`a` and `b`: {', '.join(arm.name for arm in arms)} has an arm twice. Compare "
-                "different arms, or see an arm's own noise with selectllm aa "
-                f"{suite.source or 'SUITE' if isinstance(suite, Suite) else suite}",
+                f"`a` and `b`: {', '.join(arm.name for arm in arms)} contain one arm twice. "
+                "Compare different arms. To see how much an arm differs from itself, run: "
+                f"selectllm aa {suite.source or 'SUITE' if isinstance(suite, Suite) else suite}",
                 argument="b",
             )
         return ComparisonDesign("ab", arms, differing=differing)

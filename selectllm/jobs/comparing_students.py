@@ -168,12 +168,14 @@ def _selectors(folder: Path, pool: Pool, settings: ComparedSets) -> tuple[list[T
     budget = settings.budget or budgets[0]
     if settings.budget is None and len(budgets) > 1:
         raise UsageError(
-            f"{folder} has sets of {', '.join(map(str, budgets))}. Name one with `budget`",
+            f"{folder} contains sets of several sizes: {', '.join(map(str, budgets))}. "
+            "Choose one with `budget`",
             argument="budget",
         )
     if budget not in budgets:
         raise UsageError(
-            f"`budget` {budget}: {folder} has sets of {', '.join(map(str, budgets))}",
+            f"`budget` {budget}: {folder} contains no sets of that size, only of "
+            f"{', '.join(map(str, budgets))}",
             argument="budget",
         )
     arms = list(dict.fromkeys(one.arm for one in sets))
@@ -218,7 +220,8 @@ def _without(
 def _check_names(folder: Path, settings: ComparedSets, arms: Sequence[str]) -> None:
     if NONE in settings.matched and len(settings.matched) > 1:
         raise UsageError(
-            f"`matched` {NONE}: and others are named. Leave one of them out", argument="matched"
+            f"`matched` names {NONE} and selectors as well. Leave one of them out",
+            argument="matched",
         )
     matched = [name for name in settings.matched if name != NONE]
     for argument, names in (("only", settings.only), ("matched", matched)):

@@ -15,6 +15,7 @@ from selectllm.core.files import read_json
 from selectllm.core.shown import counted
 from selectllm.core.types import Pool
 from selectllm.data.pool import load_pool
+from selectllm.data.stored_items import ids_of
 from selectllm.jobs.outputs import nearby
 from selectllm.jobs.workspace import Workspace
 from selectllm.models.wrappers.asked import item_hash
@@ -152,6 +153,9 @@ def _clusters(folder: Path, pool: Pool) -> Iterator[Path]:
     What is left of a pool has a hash of its own, so that it is known by its ids. Those of another
     pool with the same ids go with it: they are only divided again.
     """
+    from selectllm.selection.clustering.packed_clusters import packed_of
+
+    yield from packed_of(folder, ids_of(pool.items))
     for path in sorted(folder.glob("*.json")):
         with contextlib.suppress(UsageError):  # what is no such file is nobody's clusters
             content = read_json(path)

@@ -166,8 +166,9 @@ def _job(session: Session, suite: Suite, search: Searching) -> GepaJob | GridJob
     parent = run.selectors[0].prompt
     if parent.version == 0:
         raise PromptError(
-            f"`prompt` {parent.path} is not a version of a prompt, so there is no next one. Run "
-            f"selectllm prompts new {parent.name} --from {parent.path}",
+            f"`prompt` {parent.path} is a file without a version, so optimize cannot write "
+            "its next version. To make it a version first, run: selectllm prompts new "
+            f"{parent.name} --from {parent.path}",
             argument="prompt",
         )
     if parent.form.shows != "cluster":

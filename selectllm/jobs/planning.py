@@ -22,10 +22,11 @@ from selectllm.evaluation.planning.pilot import read_pilot
 from selectllm.evaluation.planning.plan import Aim, EvaluationPlan
 from selectllm.evaluation.planning.plan_json import plan_json
 from selectllm.evaluation.planning.prices import usd_in_batches
-from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
+from selectllm.evaluation.planning.schema import PlanResults
 from selectllm.evaluation.planning.sets import measure_forecast
 from selectllm.evaluation.planning.sets import plan_sets as forecast_sets
 from selectllm.evaluation.planning.sets_json import sets_plan_json
+from selectllm.evaluation.planning.sets_schema import SetsPlanResults
 from selectllm.evaluation.runs.coverage import check_unassisted
 from selectllm.evaluation.runs.execute import tasks
 from selectllm.evaluation.runs.prepare import (

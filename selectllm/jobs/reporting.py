@@ -16,7 +16,8 @@ from selectllm.downstream.student.schema import StudentScores
 from selectllm.downstream.trials.schema import StudentsCompared
 from selectllm.evaluation.audit.schema import AuditPlan, AuditResults
 from selectllm.evaluation.comparison.schema import Verdict
-from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
+from selectllm.evaluation.planning.schema import PlanResults
+from selectllm.evaluation.planning.sets_schema import SetsPlanResults
 from selectllm.evaluation.runs.schema import RunResults
 from selectllm.evaluation.sets.schema import DAMAGED, SetsResults
 from selectllm.evaluation.two_runs.schema import RunsCompared

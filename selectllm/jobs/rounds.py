@@ -98,8 +98,13 @@ def log_round(
     request: SelectRequest,
     found: Beside,
     chosen: Sequence[Chosen],
+    *,
+    embeds: bool,
 ) -> None:
-    """Write what was selected into the log of rounds, once; `pool`: the whole."""
+    """Write what was selected into the log of rounds, once; `pool`: the whole.
+
+    `embeds`: selecting took vectors, so that those of the whole pool may be made for its coverage.
+    """
     if found.log is None:
         return
     ids = {choice.item.id for choice in chosen}
@@ -123,7 +128,14 @@ def log_round(
     check_again(row, found)
     if found.again is not None and found.again.ids == row.ids:
         return
-    found.log.append(_with_coverage(session, pool, row, [*found.inside, *items]))
+    if encodes(session) and not (embeds or session.embedder().knows(pool.items)):
+        session.note(
+            f"The coverage of the round is not measured, because the {len(pool):,} items of the "
+            "pool would have to be embedded for it alone. To measure it, give their `vectors`."
+        )
+    else:
+        row = _with_coverage(session, pool, row, [*found.inside, *items])
+    found.log.append(row)
 
 
 def _selector(request: SelectRequest) -> str:

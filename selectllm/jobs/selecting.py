@@ -65,7 +65,8 @@ async def select(
                     note_place(session, job.log.with_name(f"{job.log.stem}.batches.json"))
                 async with turn(job.log, "log"):
                     chosen, decisions = await way.pick(job)
-                log_round(job.session, loaded.pool, request, found, chosen)
+                embeds = way.embeds(job)
+                log_round(job.session, loaded.pool, request, found, chosen, embeds=embeds)
                 return loaded, job.pool, (chosen, decisions)
 
         loaded, left, (chosen, decisions) = await asked_in_batches(session, pick)

@@ -115,7 +115,9 @@ def _entries(suite: Suite, wanted: Sequence[str]) -> list[UtilityEntry]:
     for name in wanted:
         if name not in names:
             raise UsageError(
-                f"`utility` {name}: the suite has {', '.join(names) or 'none'}", argument="utility"
+                f"`utility` {name}: the suite has no such utility. It has "
+                f"{', '.join(names) or 'none'}",
+                argument="utility",
             )
     entries = [entry for entry in suite.utilities if not wanted or entry.name in wanted]
     if not entries:

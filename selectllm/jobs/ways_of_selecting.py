@@ -83,6 +83,10 @@ class Way(Protocol):
         """What is chosen."""
         ...
 
+    def embeds(self, job: SelectionJob) -> bool:
+        """Whether that takes vectors of the items."""
+        ...
+
     async def plan(self, job: SelectionJob) -> SelectionPlan:
         """What would be asked."""
         ...
@@ -136,8 +140,9 @@ class _ByModel:
         by = named(request.by, session.base)
         manifest = manifest_by_model(job.pool, selector, job.settings, by, encoder)
         decisions_ahead = sum(this.clusters for this in rounds if this.calls)
+        manifest, folder = manifest | dict(job.left.by), spilled_to(job.pool.items)
         with (
-            DecisionLog(job.log, manifest | dict(job.left.by), "log", spilled_to(job.pool)) as log,
+            DecisionLog(job.log, manifest, "log", folder) as log,
             session.progress("deciding") as advance,
         ):
             tick = ticks(advance, decisions_ahead)
@@ -151,6 +156,10 @@ class _ByModel:
             if told := one_place_told(decisions):
                 session.note(told)
             return chosen, decisions
+
+    def embeds(self, job: SelectionJob) -> bool:
+        """Whether clusters are divided by vectors."""
+        return job.request.by != "random"
 
     def _note_unknown(self, job: SelectionJob, last: RoundAhead) -> None:
         runs, selector = job.session.workspace.runs, self.selector
@@ -284,6 +293,10 @@ class _ByStrategy:
             settings.max_filled, log.path
         )
         return chosen, (decision,)
+
+    def embeds(self, job: SelectionJob) -> bool:
+        """Whether the strategy needs vectors."""
+        return self.strategy.needs_vectors
 
     def _filled(self, decision: Decision, filled: int, picks: int) -> Filled:
         """How much of the selection is filled, and a reply that gave no value."""

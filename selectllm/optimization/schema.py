@@ -26,17 +26,19 @@ Value = bool | int | float | str
 
 
 class ClusterSplits(Part):
-    """How many clusters each part has; the parts share none."""
+    """How many clusters are in each part. No cluster is in two parts."""
 
     training: Tally
     validation: Tally
     confirmation: Tally
-    left_out: Tally = Field(description="Clusters that decide nothing.")
+    left_out: Tally = Field(
+        description="The number of clusters that are not used to decide anything."
+    )
     sha256: Sha256
 
 
 class ControlsBySplit(Part):
-    """Captured by picking without a model, by strategy, on each part of the clusters."""
+    """What each strategy captures without a model, on each part of the clusters."""
 
     training: Mapping[str, Interval | None]
     validation: Mapping[str, Interval | None]
@@ -44,7 +46,7 @@ class ControlsBySplit(Part):
 
 
 class Guards(Part):
-    """What a prompt must not buy its agreement with."""
+    """What must not get worse for the sake of a better agreement."""
 
     order_consistency: Interval | None
     slots: SlotHistogram
@@ -55,44 +57,48 @@ class Guards(Part):
 
 
 class Optimized(Document):
-    """What a search and a grid tell alike."""
+    """What the results of a search and of a grid have in common."""
 
     format: Literal[1] = 1
-    utility: UtilitySummary = Field(description="What decisions are scored by.")
+    utility: UtilitySummary = Field(description="The utility that scores the decisions.")
     splits: ClusterSplits
     controls: ControlsBySplit
     confirmed_on: Positive | None = Field(
-        description="Confirmation clusters that were asked; fewer than there are if a sequential "
-        "comparison was decided earlier. Null without a confirmation."
+        description="How many confirmation clusters were asked. A sequential comparison may stop "
+        "before it has asked all of them. Null without a confirmation."
     )
     verdict: Verdict | None = Field(
-        description="On the winner against the parent; null if nothing did better in the search."
+        description="The verdict on the winner compared with the parent. Null if no version did "
+        "better than the parent in the search."
     )
     written: str | None = Field(
-        default=None, description="The new version, name@N; null if none was written."
+        default=None,
+        description="The new version that was written, as name@N. Null if none was written.",
     )
 
 
 class SearchPlan(Part):
-    """What a search was told."""
+    """The settings of a search."""
 
     parent: Text
     model: Text
     teacher: Text
     seed: int
-    budget: Positive = Field(description="Decisions.")
+    budget: Positive = Field(
+        description="The largest number of decisions that the search may make."
+    )
     demonstrations: Tally
 
 
 class SearchOutcome(Part):
-    """What a search found, and what it took.
+    """What a search found and what it took.
 
-    `proposals`, `failed`: what the teacher was asked for, and how many of those could not be
-    used; `problem`: why the last such was not. `validated`: new versions tried on all validation
-    clusters. `stopped`: why the search ended.
+    `proposals` counts what the teacher was asked for, and `failed` counts the proposals that could
+    not be used; `problem` says what was wrong with the last of these. `validated` counts the new
+    versions that were tried on all validation clusters. `stopped` says why the search ended.
     """
 
-    text: str = Field(description="The system text that did best in validation.")
+    text: str = Field(description="The system text that did best on the validation clusters.")
     demonstrations: Tally
     decisions: Tally
     proposals: Tally
@@ -103,26 +109,32 @@ class SearchOutcome(Part):
 
 
 class SearchAhead(Part):
-    """What a search is going to ask at most, in decisions; known before anything is."""
+    """The number of decisions that a search is going to ask at most."""
 
     parent: Text
     model: Text
     teacher: Text
     splits: Mapping[str, Tally]
     search: Tally
-    measuring: Tally = Field(description="Of parent and winner on all training clusters.")
+    measuring: Tally = Field(
+        description="The decisions that measure the parent and the winner on all training clusters."
+    )
     confirmation: Tally
 
 
 class CapturedByVersion(Part):
-    """Captured by both versions; null where it is undefined."""
+    """What both versions captured. A figure is null if it is not defined."""
 
     parent: Interval | None
     winner: Interval | None
 
 
 class CapturedBySplit(Part):
-    """Training and validation flatter whatever was chosen by them: that is the optimism."""
+    """What both versions captured on each part of the clusters.
+
+    On the training and validation clusters the winner looks better than it is, because it was
+    chosen by these figures. The confirmation clusters show how good it really is.
+    """
 
     training: CapturedByVersion
     validation: CapturedByVersion
@@ -135,54 +147,64 @@ class CapturedBySplit(Part):
 
 
 class GuardedVersions(Part):
-    """The guards of both versions, on the confirmation clusters."""
+    """The guards of both versions, measured on the confirmation clusters."""
 
     parent: Guards
     winner: Guards
 
 
 class SearchResults(Optimized):
-    """A teacher rewrote the system text."""
+    """The result of a search, in which a teacher rewrote the system text."""
 
     kind: Literal["search"] = "search"
     plan: SearchPlan
-    packages: Mapping[str, str | None] = Field(description="Versions of what searches.")
+    packages: Mapping[str, str | None] = Field(
+        description="The versions of the packages that did the search."
+    )
     search: SearchOutcome
     captured: CapturedBySplit
     guards: GuardedVersions | None
-    noise: Noise | None = Field(description="The parent against itself, shown in another order.")
+    noise: Noise | None = Field(
+        description="The parent compared with itself, with the items shown in another order."
+    )
 
 
 class PlannedRound(Part):
     """A round of successive halving."""
 
     settings: Positive
-    clusters: Positive = Field(description="New ones, that each setting is asked on.")
+    clusters: Positive = Field(
+        description="The number of new clusters on which each setting is asked."
+    )
     decisions: Positive
 
 
 class GridPlan(Part):
-    """What a grid asks; known before anything is."""
+    """What a grid is going to ask."""
 
     parent: Text
     model: Text
     seed: int
-    budget: Positive = Field(description="Decisions.")
+    budget: Positive = Field(description="The largest number of decisions that the grid may make.")
     settings: Annotated[int, Field(ge=2)]
     rounds: tuple[PlannedRound, ...] = Field(min_length=1)
     decisions: Positive
-    confirmation: Tally = Field(description="Decisions that it takes at most.")
+    confirmation: Tally = Field(
+        description="The largest number of decisions that the confirmation takes."
+    )
 
 
 class GridVariable(Part):
     """A variable of the prompt."""
 
     name: Text
-    values: tuple[Value, ...] = Field(min_length=1, description="The default first.")
+    values: tuple[Value, ...] = Field(
+        min_length=1, description="The values of the variable, starting with the default."
+    )
 
 
 class GridSetting(Part):
-    """A setting on what it was asked. Number 0 has every default."""
+    """A setting and how it did on the clusters that it was asked. Setting 0 is the default."""
 
     number: Tally
     settings: Mapping[str, Value]
@@ -193,29 +215,33 @@ class GridSetting(Part):
 
 
 class GridRound(Part):
-    """A round as it went. `survivors`: best first, without the default, which always goes on."""
+    """A round and its outcome.
 
-    clusters: tuple[int, ...] = Field(description="Ids.")
+    `survivors` starts with the best setting. It does not contain the default, which always goes on
+    to the next round.
+    """
+
+    clusters: tuple[int, ...] = Field(description="The ids of the clusters.")
     settings: tuple[Tally, ...]
     survivors: tuple[Tally, ...]
 
 
 class VariableEffect(Part):
-    """What a value of a variable does, against its default, averaged over the other variables."""
+    """The effect of a value compared with the default, averaged over the other variables."""
 
     variable: Text
     value: Value
     default: Value
     effect: Interval | None = Field(
-        description="In captured units, on the clusters of round one, averaged over the other "
-        "variables."
+        description="The effect in captured units on the clusters of the first round, averaged "
+        "over the other variables."
     )
     p: Share | None
-    p_holm: Share | None = Field(description="Over all effects.")
+    p_holm: Share | None = Field(description="`p`, adjusted for all effects.")
 
 
 class ConfirmedArm(Guards):
-    """The default, or a finalist, on the confirmation clusters."""
+    """How the default or a finalist did on the confirmation clusters."""
 
     number: Tally
     prompt: Text
@@ -223,22 +249,25 @@ class ConfirmedArm(Guards):
 
 
 class GridConfirmation(Part):
-    """Both sides of every verdict, the default first, and what stands guard beside them."""
+    """The arms of every verdict, starting with the default, and the guards beside them."""
 
     arms: tuple[ConfirmedArm, ...] = Field(min_length=2, max_length=4)
     verdicts: tuple[Verdict, ...] = Field(min_length=1, max_length=3)
-    noise: Noise | None = Field(description="The parent against itself, shown in another order.")
+    noise: Noise | None = Field(
+        description="The parent compared with itself, with the items shown in another order."
+    )
 
 
 class GridResults(Optimized):
-    """Every combination of a prompt's variables, by successive halving."""
+    """The result of a grid, which tries all combinations of a prompt's variables by halving."""
 
     kind: Literal["grid"] = "grid"
     plan: GridPlan
     variables: tuple[GridVariable, ...] = Field(min_length=1)
     settings: tuple[GridSetting, ...] = Field(
         min_length=2,
-        description="Those that were asked on most clusters first, then by captured.",
+        description="The settings, starting with those that were asked about most clusters, then "
+        "by captured.",
     )
     rounds: tuple[GridRound, ...] = Field(min_length=1)
     effects: tuple[VariableEffect, ...]

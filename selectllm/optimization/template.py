@@ -141,8 +141,8 @@ def demonstration(
     """
     if reply_format(prompt.reply, prompt.folders).scores:
         raise PromptError(
-            f"{prompt.ref} asks for scores, and only its own words say on what scale, so there are "
-            "no demonstrations of them. Take a prompt that picks or ranks"
+            f"{prompt.ref} asks for scores, and optimize does not know on what scale, so it "
+            "cannot write demonstrations. Use a prompt that asks for picks or a ranking"
         )
     question = Question(shown, labels_for(prompt, len(shown)), k, prompt.reply, prompt.folders)
     best = sorted(range(len(shown)), key=lambda position: -utility[shown[position].id])

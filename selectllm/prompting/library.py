@@ -180,8 +180,9 @@ def _read_agreed(ref: str, folders: Sequence[_Folder], base: Path) -> Prompt:
     for other in others:
         if other.sha256 != first.sha256:
             raise PromptError(
-                f"{other.path}: {ref} already stands for {first.path}, whose bytes differ. Run "
-                f"selectllm prompts new {first.name} --from {other.path}, then remove this file"
+                f"{other.path}: there is already a different {ref}, {first.path}. To keep this "
+                f"file as a new version, run: selectllm prompts new {first.name} --from "
+                f"{other.path}. Then remove this file"
             )
     return first
 

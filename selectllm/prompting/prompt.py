@@ -291,11 +291,14 @@ def _check_way(front: Mapping[str, Any], path: str, form: ReplyFormat) -> None:
             f"time, not with {reply}. Leave it out"
         )
     if front.get("show", 2) < 2:
-        raise PromptError(f"{path}: show: {front['show']} leaves no choice. Show 2 or more")
+        raise PromptError(
+            f"{path}: show: {front['show']} must be 2 or more, so that there is something "
+            "to choose from"
+        )
     if front.get("show", 2) > 2 and "calls" in front:
         raise PromptError(
-            f"{path}: calls goes with `show: 2`. A prompt that shows more asks as many questions "
-            "as its tournament takes. Leave calls out"
+            f"{path}: calls works only with `show: 2`. With more candidates, the number of "
+            "questions follows from their number. Leave calls out"
         )
 
 
@@ -333,5 +336,9 @@ def with_settings(prompt: Prompt, settings: Mapping[str, Value]) -> Prompt:
     data = source.encode("utf-8")
     rewritten = parse_prompt(data, prompt.path, prompt.name, 0, prompt.folders)
     if settings_of(rewritten) != chosen or len(all_settings(rewritten)) != 1:
-        raise PromptError(f"{prompt.path}: its variables cannot be settled. Write them plainly")
+        raise PromptError(
+            f"{prompt.path}: the values of its variables cannot be replaced in the front "
+            "matter. Write them without YAML anchors or tags, such as variables: "
+            f"{{reasons: [none, before]}}"
+        )
     return rewritten

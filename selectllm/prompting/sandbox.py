@@ -228,7 +228,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         now.depth += 1
         try:
             if now.depth > MOST_DEPTH:
-                raise TooCostly(f"calls itself more than {MOST_DEPTH} deep. End it sooner")
+                raise TooCostly(
+                    f"calls itself more than {MOST_DEPTH} levels deep. Make the template simpler"
+                )
             return super().call(context, one, *args, **kwargs)
         finally:
             now.depth -= 1

@@ -158,8 +158,8 @@ def _length(found: LengthAudit) -> Iterator[RenderableType]:
         facts.append(
             (
                 "agreement",
-                f"Rank correlation of picks and {found.utility}: {told(found.agreement)}; with "
-                f"length partialled out {told(found.given_length)} is left.",
+                f"Rank correlation of picks and {found.utility}: {told(found.agreement)}. With "
+                f"the length held constant, it is {told(found.given_length)}.",
             )
         )
     facts.append(

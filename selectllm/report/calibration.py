@@ -121,14 +121,14 @@ def _savings(found: Calibration) -> str:
         )
     if savings.saved == 0:
         return (
-            f"nothing: where two random pickers differ, it correlates by "
-            f"{savings.correlation:+.2f} with people ({counted(savings.clusters, 'cluster')})"
+            "nothing. Where two random pickers differ, its correlation with people is "
+            f"{savings.correlation:+.2f} ({counted(savings.clusters, 'cluster')})"
         )
     return (
-        f"about {percent(round(savings.saved, 2))} of the human ratings, if it assists "
-        "(gate.assisted_by) and people rate one cluster of ten: where two random pickers differ, "
-        f"it correlates by {savings.correlation:+.2f} with people "
-        f"({counted(savings.clusters, 'cluster')})"
+        f"about {percent(round(savings.saved, 2))} of the human ratings, if it "
+        "supplements them (gate.assisted_by) and people rate one cluster of ten. Where "
+        "two random pickers differ, its correlation with people is "
+        f"{savings.correlation:+.2f} ({counted(savings.clusters, 'cluster')})"
     )
 
 

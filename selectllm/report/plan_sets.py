@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from selectllm.core.names import STRATEGY
-from selectllm.evaluation.planning.schema import SetRound, SetsPlanResults, destinations_told
+from selectllm.evaluation.planning.schema import destinations_told
+from selectllm.evaluation.planning.sets_schema import SetRound, SetsPlanResults
 from selectllm.report.layout import add_row, labelled, table
 from selectllm.report.plan import COLUMNS, TAKEN, calls_ahead
 from selectllm.report.wording import Fact, count, counted, explained, usd

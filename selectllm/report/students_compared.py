@@ -169,7 +169,7 @@ def _sentences(content: StudentsCompared, by: Aggregation) -> Iterator[str]:
     ]
     if smaller:
         yield (
-            f"These sets have fewer than {content.budget} items, because some of theirs are held "
-            f"out: {', '.join(smaller)}. A smaller set teaches less, so their gains are too low "
-            "beside those of whole sets."
+            f"These sets have fewer than {content.budget} items, because some of their "
+            f"items are held out: {', '.join(smaller)}. A smaller set teaches less, so "
+            "their gains are too low compared with those of whole sets."
         )

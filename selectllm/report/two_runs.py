@@ -37,8 +37,9 @@ def render_two_runs(compared: RunsCompared) -> RenderableType:
 
 def _heading(compared: RunsCompared) -> str:
     return (
-        f"{compared.b.name} beside {compared.a.name}: "
-        f"{counted(compared.clusters, 'cluster')} that both asked, {compared.picks} picked in each"
+        f"{compared.b.name} compared with {compared.a.name}: "
+        f"{counted(compared.clusters, 'cluster')} that both asked, {compared.picks} "
+        "picked in each"
     )
 
 

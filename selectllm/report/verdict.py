@@ -72,8 +72,9 @@ def _swap_table(verdict: Verdict) -> Table | None:
         return None
     made = table(
         "consistency across orders, and what 1,000 selected items take",
-        "consistency: 0 = no more than random picks, 1 = the same picks; USD: not priced is not "
-        "free; seconds: of all calls, one after the other",
+        "consistency: 0 = no more than random picks, 1 = the same picks. USD: 'not "
+        "priced' does not mean free. seconds: the time of all calls, one after the "
+        "other.",
         ["arm"],
         ["consistency", "USD", "seconds"],
     )
@@ -104,7 +105,8 @@ def _beside_table(verdict: Verdict) -> Table | None:
         return None
     made = table(
         "for information: these figures do not affect the verdict",
-        "difference: under another utility; captured: by a control, under the one that decides",
+        "difference: measured by another utility. captured: what a control captures of "
+        "the deciding utility.",
         ["what"],
         ["figure", "estimate", "interval"],
     )

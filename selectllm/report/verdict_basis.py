@@ -32,9 +32,12 @@ def clusters(verdict: Verdict) -> Iterator[Fact]:
     """What was compared, and in how much of it the arms differ."""
     text = f"{compared(verdict)} compared"
     if verdict.flat_clusters and verdict.assisted is not None:
-        text += f", {verdict.flat_clusters:,} of them flat (one rating for all items: it counts 0)"
+        text += (
+            f", {verdict.flat_clusters:,} of which are flat (the same rating for all items, "
+            "so they count as 0)"
+        )
     elif verdict.flat_clusters:
-        text += f", {verdict.flat_clusters:,} flat left out (one utility for all items)"
+        text += f", without {verdict.flat_clusters:,} flat ones (the same utility for all items)"
     yield "clusters", f"{text}; the two arms score differently in {verdict.nonzero:,}"
 
 
@@ -55,12 +58,15 @@ def assisted(verdict: Verdict) -> Iterator[Fact]:
     worth = (
         f"saves {percent(saved)} of the human ratings"
         if saved > 0
-        else "saves no human ratings (a judge that is of no use costs power, never validity)"
+        else (
+            "saves no human ratings (a useless judge makes verdicts harder to reach, but "
+            "not less reliable)"
+        )
     )
     yield (
         "judge",
-        f"its differences correlate with people's by {judge.correlation:+.2f} and are followed by "
-        f"{judge.tuning:.2f} (0: not at all, 1: in full); it {worth}",
+        f"its differences have a correlation of {judge.correlation:+.2f} with people's "
+        f"and get a weight of {judge.tuning:.2f} (0 = none, 1 = full); it {worth}",
     )
 
 
@@ -119,7 +125,7 @@ def cost_told(verdict: Verdict) -> Iterator[Fact]:
 
 
 def _dollars(value: float | None) -> str:
-    return "not priced (which is not free)" if value is None else f"{usd(value)} USD"
+    return "not priced (which does not mean free)" if value is None else f"{usd(value)} USD"
 
 
 def utility(verdict: Verdict | Noise) -> Iterator[Fact]:

@@ -166,7 +166,7 @@ def _but_for(verdict: Verdict) -> str:
     """Where a strict guard is not met: what the number of clusters does not speak of."""
     severe = verdict.severe
     unmet = severe is not None and severe.strict and severe.share.high > severe.most
-    return " (but for the strict guard)" if unmet else ""
+    return " (apart from the strict guard)" if unmet else ""
 
 
 def _to_rate(needed: Needed, price: str, but_for: str) -> str:

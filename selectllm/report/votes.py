@@ -27,14 +27,15 @@ def places_told(wins: Sequence[int]) -> str:
     if len(wins) == 2:
         return (
             f"what was shown first won {percent(wins[0] / sum(wins))} of "
-            f"{counted(sum(wins), 'comparison')}. Directions are random: without a preference for "
-            "a place it is about 50 %."
+            f"{counted(sum(wins), 'comparison')}. The order is random, so without a "
+            "preference for a place it would be about 50 %."
         )
     places = ", ".join(map(count, wins))
     return (
-        f"what was shown first, second and so on was chosen {places} times. Places are random: "
-        "without a preference for one all are chosen about equally often, and the last ones less "
-        "where fewer are shown."
+        f"what was shown first, second and so on was chosen {places} times. Places are "
+        "random, so without a preference all would be chosen about equally often, "
+        "except that the last ones are chosen less often if some questions show fewer "
+        "items."
     )
 
 
@@ -44,20 +45,21 @@ def _saved(pair: PairFigures, vote: AdaptiveVote) -> str:
     mean = vote.ballots / pair.decisions if pair.decisions else 0.0
     return (
         f"{pair.prompt} + {pair.model}: the adaptive vote asked for {mean:.1f} of "
-        f"{vote.most} ballots on average, {count(vote.ballots)} in all. Against the fixed vote "
-        f"that saved {counted(saved, 'ballot')} ({percent(share)}): {vote.ended_first} of "
-        f"{counted(pair.decisions, 'decision')} ended with the first {vote.least} ballots, since "
-        f"their picks overlapped by at least {vote.until:g}."
+        f"{vote.most} ballots on average, {count(vote.ballots)} in all. Compared with "
+        f"the fixed vote, that saved {counted(saved, 'ballot')} ({percent(share)}): "
+        f"{vote.ended_first} of {counted(pair.decisions, 'decision')} ended with the "
+        f"first {vote.least} ballots, because their picks overlapped by at least "
+        f"{vote.until:g}."
     )
 
 
 def _against(pair: PairFigures, vote: AdaptiveVote) -> str:
     if vote.fixed is None:
         return (
-            "What agreement the saved ballots cost is not known without the fixed vote in the "
-            f"same run. To know it, add the model {pair.model} to the suite once more, with a name "
-            f"of its own and vote: {{orders: {vote.most}}}, and run: selectllm eval SUITE (replies "
-            "that were made are not paid for again)."
+            "Without the fixed vote in the same run, it is not known whether saving these "
+            f"ballots cost agreement. To find out, add the model {pair.model} to the suite "
+            f"once more, with a name of its own and vote: {{orders: {vote.most}}}, and run: "
+            "selectllm eval SUITE (replies that are in the cache are not paid for again)."
         )
     return _compared(vote.fixed)
 
@@ -75,5 +77,5 @@ def _compared(fixed: FixedVote) -> str:
 
 def _changed(difference: float, name: str) -> str:
     if round(difference, 3) == 0:
-        return f"no captured {name} was lost or won"
-    return f"{abs(difference):.3f} {'lost' if difference < 0 else 'won'} of captured {name}"
+        return f"nothing was lost or gained in captured {name}"
+    return f"{abs(difference):.3f} {'lost' if difference < 0 else 'gained'} in captured {name}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import repeat
+from typing import cast
 
 import numpy as np
 
 from selectllm.core.errors import UsageError
 from selectllm.core.types import Attempt, Decision, Item
-from selectllm.data.stored_items import ids_of, picked
+from selectllm.data.stored_items import PackedIds, ids_of, picked
 from selectllm.selection.by_model import Chosen, SelectSettings, fill
 from selectllm.selection.strategies import Candidates, Strategy
 
@@ -30,7 +31,9 @@ def strategy_decision(
     candidates: Candidates, strategy: Strategy, budget: int, attempts: Sequence[Attempt] = ()
 ) -> Decision:
     """What `strategy` picks: the whole pool is one cluster. It is invalid if there are no picks."""
-    ids = tuple(ids_of(candidates.items))
+    ids = ids_of(candidates.items)
+    # What is packed stays packed: as texts the ids would take more than all the rest.
+    shown = cast("tuple[str, ...]", ids if isinstance(ids, PackedIds) else tuple(ids))
     positions, scores = strategy.choose(candidates, budget), strategy.scores(candidates)
     picks = tuple(ids[position] for position in positions)
     return Decision(
@@ -38,12 +41,12 @@ def strategy_decision(
         order=0,
         repeat=0,
         round=0,
-        shown=ids,
+        shown=shown,
         picks=picks,
         status="invalid" if not picks else "ok" if len(picks) == budget else "partial",
         strategy=strategy.name,
         attempts=tuple(attempts),
-        scores=None if scores is None else tuple(scores[position] for position in positions),
+        scores=None if scores is None else tuple(scores[positions].tolist()),
     )
 
 

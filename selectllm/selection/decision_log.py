@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from selectllm.core.jsonl_log import LogContent, RowFormat, RowLog, each_row, read_rows
-from selectllm.core.spilled_rows import InOrder, SpilledRows
+from selectllm.core.sequences import InOrder
+from selectllm.core.spilled_rows import SpilledRows
 from selectllm.core.types import Attempt, Decision, Status
 
 RARE = ("kind", "status", "waited", "at_most_usd", "tokens_reasoning")
@@ -177,7 +178,9 @@ class DecisionLog(RowLog[Key, Decision]):
         kept = (
             None
             if spill is None
-            else SpilledRows[Key, Decision](spill, decision_row, decision_from_row)
+            else SpilledRows[Key, Decision](
+                spill, decision_row, decision_from_row, "the decisions on a large pool"
+            )
         )
         super().__init__(path, manifest, DECISIONS, argument, kept)
 

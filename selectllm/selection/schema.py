@@ -22,20 +22,21 @@ Members = Annotated[tuple[str, ...], Field(min_length=1, json_schema_extra={"uni
 
 
 class LogBegin(Part):
-    """The first line: what the log belongs to."""
+    """The first line, which says what the log belongs to."""
 
     manifest: Mapping[str, Any]
     manifest_sha256: Sha256
 
 
 class DecisionLine(Part):
-    """What one selector picked of a cluster, by item id.
+    """What one selector picked in a cluster, by item id.
 
-    `shown`: in shown order. `ranking`: best first; missing unless the selector ordered all
-    candidates. `scores`: of the picks, in their order; missing unless a strategy of `select` goes
-    by a number, or a prompt asks about one item or two at a time. `ballots`: how many an adaptive
-    vote had; missing for everything else. `wins`: by place, how often what stood there won; missing
-    unless a prompt asks which of two or a few is better.
+    `shown` lists the items in the order in which they were shown. `ranking` starts with the best;
+    it is missing unless the selector ordered all candidates. `scores` has one number for each pick;
+    it is missing unless a strategy of `select` uses a number, or a prompt asks about one item or
+    two at a time. `ballots` is the number of ballots of an adaptive vote; it is missing for
+    everything else. `wins` says how often the item in each place won; it is missing unless a prompt
+    asks which of two or a few items is better.
     """
 
     # Of attempts as well: what has a default may be missing.
@@ -58,7 +59,7 @@ class DecisionLine(Part):
 
 
 class ModelDecisionLine(DecisionLine):
-    """A decision of a prompt run through a model."""
+    """A decision of a prompt with a model."""
 
     prompt: str
     prompt_sha256: Sha256
@@ -79,11 +80,11 @@ def decision_schema() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What all that is annotated after a round covers of the pool.
+    """How well everything that is annotated after a round covers the pool.
 
-    `mean_distance`: the mean over the pool of 1 - cosine to the nearest annotated item, from 0 to
-    2; lower covers more. `reached`: how many of the `groups` k-means groups of the pool hold an
-    annotated item; more cover more.
+    `mean_distance` is the mean over the pool of 1 - cosine to the nearest annotated item, from 0 to
+    2. A lower value means better coverage. `reached` is the number of the `groups` k-means groups
+    of the pool that contain an annotated item. A higher value means better coverage.
     """
 
     mean_distance: float
@@ -93,14 +94,15 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class RoundRow:
-    """One round. `round`: from 1.
+    """One round of annotation. The first `round` is 1.
 
-    `budget`: None with a threshold. `selector`: the strategy, or PROMPT+MODEL. `ids`: of the items
-    that were selected, in the order of the pool; `filled`: how many of them at random.
-    `texts_sha256`: of what these ask, by which another pool is told. `pool`: where it is from, with
-    its hash and number of `items`. `given`: items that were annotated before the first round.
-    `log`: the log of the round's decisions, relative to this log's folder; by it a round that is
-    run again is known. `coverage`: None where items could not be embedded.
+    `budget` is null if a threshold was used. `selector` is the strategy, or PROMPT+MODEL. `ids` are
+    those of the selected items in the order of the pool, and `filled` of them were chosen at
+    random. `pool` is the path of the pool, `pool_sha256` its hash and `items` its number of items.
+    `texts_sha256` is the hash of the texts of the selected items, which shows whether a pool is
+    another one. `given` is the number of items that were annotated before the first round. `log` is
+    the log of the round's decisions, relative to the folder of this log; it identifies a round that
+    is run again. `coverage` is null if the items could not be embedded.
     """
 
     round: int
@@ -124,7 +126,10 @@ def round_schema() -> dict[str, Any]:
 
 
 class SelectionMark(Part):
-    """Why an item was selected. `filled`: at random, where a model gave no usable answer."""
+    """Why an item was selected.
+
+    `filled` is true if the item was chosen at random because a model gave no usable answer.
+    """
 
     absent: ClassVar[frozenset[str]] = frozenset({"rank", "score", "reason"})
 
@@ -134,13 +139,14 @@ class SelectionMark(Part):
     filled: bool
     rank: Count | None = Field(
         default=None,
-        description="From 1, the best: among the model's picks of this cluster, in the order of "
-        "its answer; in the pool, if a strategy picked. Missing where nobody chose the item.",
+        description="The rank of the item; 1 is the best. With a model, it is the rank among the "
+        "picks of this cluster, in the order of the answer; with a strategy, the rank "
+        "in the pool. Missing if nobody chose the item.",
     )
     score: Number | None = Field(
         default=None,
-        description="What the model gave the item, what its votes add up to, or what the strategy "
-        "goes by; missing where there is no such number.",
+        description="The score that the model gave the item, the sum of its votes, or the number "
+        "that the strategy uses. Missing if there is no such number.",
     )
     reason: str | None = Field(
         default=None, description="What the model wrote about the item, or about its picks."
@@ -156,19 +162,19 @@ class SelectedLine(Document):
 
 
 class ClusterEntry(Part):
-    """A cluster."""
+    """A cluster and its items."""
 
     absent: ClassVar[frozenset[str]] = frozenset({"group"})
 
     id: Tally
     members: Members
     group: str | None = Field(
-        default=None, description="The value of clusters.group that its items share."
+        default=None, description="The value of clusters.group that all its items share."
     )
 
 
 class ClustersFile(Document):
-    """Which items are in which cluster, and what they were made from."""
+    """Which items are in which cluster, and how the clusters were made."""
 
     model_config = ConfigDict(title="clusters.json of a run folder")
 
@@ -179,11 +185,16 @@ class ClustersFile(Document):
     encoder: str | None
     pool_sha256: Sha256
     clusters: tuple[ClusterEntry, ...]
-    sha256: Sha256 = Field(description="Of the canonical JSON of the rest.")
+    sha256: Sha256 = Field(
+        description="The hash of the canonical JSON of everything else in the file."
+    )
 
 
 class PickedLengths(Part):
-    """Items of `low` to `high` characters (`high` None: and more), in the pool and among picks."""
+    """How many items of `low` to `high` characters are in the pool and among the picks.
+
+    If `high` is null, there is no upper limit.
+    """
 
     low: Tally
     high: Tally | None
@@ -192,7 +203,10 @@ class PickedLengths(Part):
 
 
 class PickedTopic(Part):
-    """A group of the pool whose vectors are near each other; `example`: the item in its middle."""
+    """A group of items in the pool whose vectors are similar.
+
+    `example` is the item in its middle.
+    """
 
     example: str
     pool: Tally
@@ -200,23 +214,24 @@ class PickedTopic(Part):
 
 
 class Likenesses(Part):
-    """The mean cosine over all pairs of items. Lower is more diverse."""
+    """The mean cosine over all pairs of items. A lower value means more diversity."""
 
     picks: Coefficient | None
     pool: Coefficient | None
 
 
 class PicksPerCluster(Part):
-    """In how many clusters so many items were selected."""
+    """The number of clusters from which this many items were selected."""
 
     picks: Tally
     clusters: Tally
 
 
 class ClusterSpread(Part):
-    """The clusters that the pool was divided into at first; `reached`: those with a pick.
+    """The clusters that the pool was divided into in the first round.
 
-    `rounds`: above 1 where the picks of these clusters were divided again, see by_model.
+    `reached` counts the clusters with a pick. `rounds` is above 1 if the picks of these clusters
+    were divided into clusters again.
     """
 
     by: str | None
@@ -227,11 +242,13 @@ class ClusterSpread(Part):
 
 
 class SelectionSummary(Document):
-    """What a selection says: how many of how many, how, at which cost, and beside the pool.
+    """A summary of a selection: how many items, how they were chosen, and at what cost.
 
-    Everything of the pool is None or empty where its file is not there. `filled`: chosen at random.
-    `whole`: selected with all others of their cluster, unasked. `calls`: replies behind it;
-    `cost_usd`: what these cost when they came, None if any has no price.
+    Everything about the pool is null or empty if the file of the pool is missing. `filled` counts
+    the items that were chosen at random. `whole` counts those that were selected without asking,
+    together with all other items of their cluster. `calls` counts the replies that the selection is
+    based on. `cost_usd` is what they cost when they were made; it is null if the price of any is
+    not known.
     """
 
     model_config = ConfigDict(title="JSON that report SELECTION prints")
@@ -261,6 +278,6 @@ class SelectionSummary(Document):
     wins: tuple[Tally, ...] | None = Field(
         None,
         exclude_if=lambda wins: wins is None,
-        description="By place, how often what stood there was said to be better, of prompts that "
-        "compare two or a few; absent for everything else.",
+        description="For prompts that compare two or a few items: how often the item in each "
+        "place won, starting with the first place. Absent for other prompts.",
     )

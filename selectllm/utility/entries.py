@@ -13,82 +13,102 @@ from selectllm.utility.schema import UtilityKind
 
 
 class NamedEntry(Strict):
-    """What every utility may say. `validation`: a file that `utility validate` wrote of it."""
+    """The keys that every utility has."""
 
-    name: Name
-    validation: Name | None = None
+    name: Name = Field(description="What results call the utility.")
+    validation: Name | None = Field(
+        default=None, description="A file that `utility validate` wrote about it."
+    )
 
 
 class TurnableEntry(NamedEntry):
-    """`higher_is_better: false`: of numbers such as losses, whose sign is turned."""
+    """A utility whose numbers may mean that lower is better."""
 
-    higher_is_better: Switch = True
+    higher_is_better: Switch = Field(
+        default=True, description="false for numbers such as losses. Their sign is then turned."
+    )
 
 
 class RatingsEntry(TurnableEntry):
-    """A numeric column of the pool as a utility."""
+    """A numeric column of the pool, used as a utility."""
 
-    source: Literal["ratings"]
-    column: Name
-    kind: UtilityKind = "human"
-    rater: str | None = None
-    range: tuple[Number, Number] | None = None
+    source: Literal["ratings"] = Field(description="A column of the pool.")
+    column: Name = Field(description="The column with the ratings.")
+    kind: UtilityKind = Field(
+        default="human",
+        description="Where the ratings come from. human: people; model: a language model.",
+    )
+    rater: str | None = Field(default=None, description="Who or what rated.")
+    range: tuple[Number, Number] | None = Field(
+        default=None, description="The lowest and the highest rating that is possible."
+    )
 
 
 class KnnEntry(NamedEntry):
-    """How well the items' responses serve labelled test items: always a proxy.
+    """How useful the items' responses are for answering labelled test items. Always a proxy.
 
-    `columns`: of the test file, as the suite has them of the pool; by default those of the pool,
-    where the file has them.
+    By default, the columns of the test file have the same names as those of the pool, as far as the
+    file has them.
     """
 
-    source: Literal["knn"]
-    test: Name
-    columns: Mapping[str, str] = {}
-    k: Count = 5
-    answer: Literal["cosine", "rouge-l"] = "cosine"
+    source: Literal["knn"] = Field(description="KNN-Shapley values on test items.")
+    test: Name = Field(description="A file with labelled test items.")
+    columns: Mapping[str, str] = Field(
+        default={},
+        description="Which columns of the test file are the instruction, input and response.",
+    )
+    k: Count = Field(default=5, description="The number of nearest neighbours.")
+    answer: Literal["cosine", "rouge-l"] = Field(
+        default="cosine", description="How responses are compared."
+    )
 
 
 class ImportEntry(TurnableEntry):
-    """Values in a file of their own, as `utility import`, `knn`, `ifd` and `student` write it.
+    """Values in a separate file, such as `utility import`, `knn`, `ifd` and `student` write.
 
-    A utility file says of itself what is left out here; of other files `kind` is then human.
+    A utility file itself contains what is left out here.
     """
 
-    source: Literal["import"]
-    file: Name
-    kind: UtilityKind | None = None
-    rater: str | None = None
-    range: tuple[Number, Number] | None = None
+    source: Literal["import"] = Field(description="A file of values.")
+    file: Name = Field(description="A utility file, a ratings file or a table.")
+    kind: UtilityKind | None = Field(
+        default=None,
+        description="Where the values come from. By default, what the file says, or human.",
+    )
+    rater: str | None = Field(default=None, description="Who or what the values come from.")
+    range: tuple[Number, Number] | None = Field(
+        default=None, description="The lowest and the highest value that is possible."
+    )
 
 
 class PairwiseEntry(NamedEntry):
-    """Strengths from judgements of two items at a time; they cover the items that were judged."""
+    """Strengths computed from comparisons of two items. Only compared items have a value."""
 
-    source: Literal["pairwise"]
-    file: Name
-    kind: UtilityKind = "human"
-    rater: str | None = None
+    source: Literal["pairwise"] = Field(description="Comparisons of two items.")
+    file: Name = Field(description="A table with the columns a, b and winner.")
+    kind: UtilityKind = Field(default="human", description="Where the comparisons come from.")
+    rater: str | None = Field(default=None, description="Who or what compared.")
 
 
 class IfdEntry(NamedEntry):
-    """Instruction-following difficulty: always a proxy.
+    """Instruction-following difficulty. It is always a proxy."""
 
-    `model`: the language model, as in the strategy `ifd:LM`; without it the embedded one.
-    """
-
-    source: Literal["ifd"]
-    model: Name | None = None
+    source: Literal["ifd"] = Field(description="Instruction-following difficulty.")
+    model: Name | None = Field(
+        default=None, description="The language model. By default, the embedded one."
+    )
 
 
 class OwnEntry(TurnableEntry):
-    """What code of the user's computes: `module:attr`, called with the pool and the `options`.
+    """A utility that your own code computes. It is called with the pool and the `options`.
 
     The contract is `sources.UtilitySource`.
     """
 
-    source: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-    options: JsonMapping = Field(default={})
+    source: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] = Field(
+        description="Your own code, as module:attr."
+    )
+    options: JsonMapping = Field(default={}, description="Arguments for your code.")
 
 
 SOURCES = ("ratings", "knn", "import", "pairwise", "ifd")

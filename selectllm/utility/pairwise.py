@@ -90,8 +90,8 @@ def strengths(judgements: Sequence[Judgement], prior: float = PRIOR) -> dict[str
     _check_joined(wins)
     if prior == 0 and len(groups(judgements, by_wins=True)) > 1:
         raise UtilityError(
-            "some items never lost (or never won) against the others, so that without a prior "
-            f"their strengths are infinite. Give one, such as {PRIOR:g}"
+            "some items never lost (or never won) against the others, so their strengths "
+            f"would be infinite without a prior. Give a prior, such as {PRIOR:g}"
         )
     found = wins.fit(prior)
     return dict(zip(wins.ids, (found - found.mean()).tolist(), strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from array import array
 from typing import Any
 
 from selectllm.core.errors import UtilityError
@@ -47,31 +46,35 @@ def ratings(
         raise UtilityError(
             f"utility {name}: {unknown('column', column, _numeric_columns(pool))} (numeric columns)"
         )
-    numbers = array("d")
     blank: list[str] = []
-    wrong: str | None = None
-    for item in pool.items:  # once: a large pool is read from its files each time
+    wrong: list[str] = []
+
+    def rating_of(item: Item) -> float:
         value = item.row.get(column)
-        rating = math.nan
         if _is_blank(value):
-            blank.append(item.id)
+            if not partial:
+                blank.append(item.id)
         elif (read := number(value)) is None or _fault(value, read, value_range):
-            wrong = wrong or _complaint(name, column, item, _fault(value, read, value_range))
+            if not wrong:
+                wrong.append(_complaint(name, column, item, _fault(value, read, value_range)))
         else:
-            rating = read
-        numbers.append(rating)
-    if blank and not partial:
+            return read
+        return math.nan
+
+    # Once: a large pool is read from its files each time.
+    values = values_of(pool, map(rating_of, pool.items))
+    if blank:
         raise UtilityError(
             f"utility {name}: {column} is missing for {len(blank)} of {len(pool)} items: "
             f"{listed(blank)}. Rate them, or leave them out of the pool"
         )
-    if wrong is not None:
-        raise UtilityError(wrong)
+    if wrong:
+        raise UtilityError(wrong[0])
     return Utility(
         name=name,
         source="ratings",
         kind=kind,
-        values=values_of(pool, numbers),
+        values=values,
         rater=rater,
         range=value_range,
     )

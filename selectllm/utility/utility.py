@@ -63,11 +63,12 @@ class Utility:
         check_covered(infinite, self.values, f"utility {self.name}")
         if self.kind not in get_args(UtilityKind):
             raise UtilityError(
-                f"utility {self.name}: kind {self.kind!r}. Write {', '.join(get_args(UtilityKind))}"
+                f"utility {self.name}: kind must be one of {', '.join(get_args(UtilityKind))}, "
+                f"not {self.kind!r}"
             )
         if self.reliability is not None and not 0 <= self.reliability <= 1:
             raise UtilityError(
-                f"utility {self.name}: reliability {self.reliability}. It is from 0 to 1"
+                f"utility {self.name}: reliability must be from 0 to 1, not {self.reliability}"
             )
 
     @cached_property

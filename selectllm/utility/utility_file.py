@@ -87,8 +87,8 @@ def from_rows(path: Path, rows: Sequence[PlacedRow]) -> tuple[Utility, UtilityHe
     )
     if _sha256(_described(utility, header.pool_sha256), utility) != header.sha256:
         raise UtilityError(
-            f"{path} is not what was written (its sha256 is not {header.sha256[:12]}, as its first "
-            "line says): it was edited. Compute it again"
+            f"{path} was edited: its sha256 is not {header.sha256[:12]}, as its first line "
+            "says. Compute it again"
         )
     return utility, header
 

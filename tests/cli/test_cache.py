@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from selectllm.core.types import Item, Reply
@@ -45,6 +46,14 @@ def evaluated(selectllm: Command, server: ProviderServer) -> ProviderServer:
 def changed(server: ProviderServer, *changes: str, **settings: object) -> str:
     """Another suite with the same pool and server."""
     return str(write_suite(RATED, served(server, **PRICED, **settings), *changes, path="new.yaml"))
+
+
+def test_a_cache_that_was_never_finished_is_no_damage(selectllm: Command) -> None:
+    REPLIES.mkdir(parents=True)
+    (REPLIES / "cache.db").touch()
+    checked = selectllm("cache", "verify")
+    assert checked.code == 0
+    assert "is empty: the command that was making it was stopped." in checked.out
 
 
 # --- explain
@@ -354,6 +363,27 @@ def test_what_filters_left_of_a_pool_is_forgotten_with_it(selectllm: Command) ->
     assert "rm other" not in told
     [left] = Path("cache/clusters").iterdir()
     assert '"o-' in divided[left.name]
+
+
+@pytest.mark.parametrize("filters", [(), ("--prefilter", "longest:0.5")])
+def test_clusters_of_a_pool_of_many_files_are_forgotten_with_it(
+    selectllm: Command, filters: tuple[str, ...]
+) -> None:
+    rows = [{"id": f"i{number}", "instruction": f"Explain {number}"} for number in range(90)]
+    words = ("--budget", 4, "--by", "random", "--prompt", "short@1", "--model", "mock/first")
+    left = []
+    for name, some in (("pool", rows), ("other", [row | {"id": "o" + row["id"]} for row in rows])):
+        for start in range(0, 90, 30):
+            path = Path(name, f"part-{start}.parquet")
+            path.parent.mkdir(exist_ok=True)
+            pl.from_dicts(some[start : start + 30]).write_parquet(path)
+        before = {*Path("cache/clusters").glob("*.npy")}
+        assert selectllm("select", name, *words, *filters, "--quiet").code == 0
+        left = sorted({*Path("cache/clusters").glob("*.npy")} - before)
+        assert len(left) == 1
+    told = selectllm("cache", "clear", "--pool", "pool", "--yes").out
+    assert "1 file of its clusters" in told
+    assert sorted(Path("cache/clusters").iterdir()) == left
 
 
 def test_a_budget_and_a_pool_are_not_cleared_at_once(selectllm: Command, two_pools: None) -> None:

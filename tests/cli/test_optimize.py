@@ -316,7 +316,7 @@ def test_the_guards_stand_before_and_after(selectllm: Command) -> None:
         ([], ("--teacher", "openai/gpt-4o"), "--teacher openai/gpt-4o: OPENAI_API_KEY is not set"),
         ([], ("--teacher", "gpt-4o"), "'gpt-4o' names no provider"),
         ([], ("--prompt", "other@1"), "--prompt 'other@1' is not in the suite"),
-        ([("[mine@1]", "[./draft.jinja]")], (), "is not a version of a prompt"),
+        ([("[mine@1]", "[./draft.jinja]")], (), "is a file without a version"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_asked(

@@ -58,7 +58,7 @@ BAD = {
     "duplicate id": Bad(
         "pool.jsonl",
         GOOD + b'{"id": "a", "instruction": "Say c."}\n',
-        ("pool.jsonl:3: id 'a' is taken by", "pool.jsonl:1", "Make ids unique"),
+        ("pool.jsonl:3: id 'a' is already used by", "pool.jsonl:1", "Make ids unique"),
     ),
     "missing column": Bad(
         "pool.jsonl",
@@ -180,7 +180,7 @@ def test_skip_bad_goes_on_and_says_which_rows_and_why(selectllm: Command) -> Non
         44: (b"7", "the row is not an object: 7"),
         45: (b'{"id": "x", "instruction": ""}', "instruction is empty"),
         46: (b'{"id": "x", "instruction": 7}', "instruction is a number, not text: 7"),
-        47: (b'{"id": "item-000", "instruction": "Twice."}', "id 'item-000' is taken by"),
+        47: (b'{"id": "item-000", "instruction": "Twice."}', "id 'item-000' is already used by"),
     }
     pool = write_jsonl(Path("pool.jsonl"), pool_rows(40))
     pool.write_bytes(pool.read_bytes() + b"".join(row + b"\n" for row, _ in bad.values()))

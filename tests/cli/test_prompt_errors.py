@@ -69,7 +69,7 @@ class TestTheLock:
         self, selectllm: Command, workspace: Path
     ) -> None:
         put_prompt("short@1")
-        words = ("short@1 already stands for", "whose bytes differ", "prompts new short --from")
+        words = ("there is already a different short@1", "prompts new short --from")
         assert_both_refuse(selectllm, "short@1", *words)
         checked = selectllm("prompts", "check")
         assert (checked.code, words[0] in checked.out) == (1, True)

@@ -167,7 +167,7 @@ def test_answers_are_written_and_counted(selectllm: Command) -> None:
             ("--test", "dev.jsonl", "--dev", "dev.jsonl"),
             "--dev chooses the learning rate. Leave --learning-rate out",
         ),
-        (("--learning-rate", "-1"), "student: --learning-rate is -1.0. Write a number above 0"),
+        (("--learning-rate", "-1"), "student: --learning-rate must be a number above 0, not -1.0"),
         (("--model", "./nowhere"), "no language model folder ./nowhere"),
         (("--test", "nowhere.jsonl"), "nowhere.jsonl"),
         (("--map", "response=answer"), "--map response=answer"),
@@ -187,9 +187,12 @@ def test_bad_options_of_train_are_one_line_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("nowhere",), "nowhere holds no trained student. Train one there first"),
+        (("nowhere",), "nowhere contains no trained student. Train one there first"),
         (("trained", "--new-tokens", 5), "--new-tokens limits answers. Name a file for them"),
-        (("trained", "--answers", "a", "--new-tokens", 97), "new_tokens is 97. Write 1 to 96"),
+        (
+            ("trained", "--answers", "a", "--new-tokens", 97),
+            "new_tokens must be from 1 to 96, not 97",
+        ),
         (
             ("trained", "-o", "test.jsonl"),
             "-o test.jsonl is read by this command, so it is not overwritten",

@@ -106,7 +106,7 @@ def test_a_training_that_the_system_kills_is_one_clear_error(selectllm: Command)
     os.kill(workers[0], signal.SIGKILL)
     assert process.wait() == 2
     told = process.err
-    assert "One of 2 trainings at a time was killed" in told
+    assert "One of 2 trainings that ran at the same time was killed" in told
     assert "Lower --jobs or --max-length" in told
     assert "Traceback" not in told
     assert compare(selectllm, *FEW, "--cache", "killed").code == 0
@@ -140,10 +140,13 @@ def test_too_few_random_sets_are_no_yardstick(selectllm: Command) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--budget", 7), "--budget 7: sets has sets of 6"),
+        (("--budget", 7), "--budget 7: sets contains no sets of that size, only of 6"),
         (("--only", "strategy:best"), "strategy:best: sets has no such selector"),
-        (("--matched", "none", "--matched", "strategy:first"), "--matched none: and others are"),
-        (("--pool", "test.jsonl"), "Name the pool that it was made from, with its --map"),
+        (
+            ("--matched", "none", "--matched", "strategy:first"),
+            "--matched names none and selectors as well",
+        ),
+        (("--pool", "test.jsonl"), "Name the pool that they were selected from, with its --map"),
         (("--dev", "dev.jsonl", *RATE), "--dev chooses the learning rate"),
     ],
 )

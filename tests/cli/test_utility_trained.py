@@ -102,7 +102,11 @@ def test_each_utility_gets_a_file_that_its_entry_can_name(selectllm: Command) ->
     [
         (student, ("-o", "values.csv"), "-o values.csv: a utility file is JSON lines"),
         (student, ("--map", "reply=r"), "--map: there is no part of an item 'reply'"),
-        (validate, ("--utility", "rating"), "--utility rating: the suite has length, noise"),
+        (
+            validate,
+            ("--utility", "rating"),
+            "--utility rating: the suite has no such utility. It has length, noise",
+        ),
     ],
 )
 def test_bad_input_is_one_line(

@@ -194,7 +194,7 @@ def test_a_bad_row_is_named_by_its_number_or_left_out(folder: Path) -> None:
     rows = [{"instruction": text} for text in ("a", "", "b", None)]
     put("set/train.jsonl", rows)
     assert complaint("hf:./set:train") == (
-        "hf:./set:train row 2: instruction is empty. Fill it or leave the row out "
+        "hf:./set:train row 2: instruction is empty. Fill it in or leave the row out "
         "(select: `skip_bad`)"
     )
     loaded = load("hf:./set", skip_bad=True)

@@ -180,12 +180,12 @@ def test_explicit_ids_are_kept_and_whole_numbers_become_text(folder: Folder) -> 
 @pytest.mark.parametrize(
     ("value", "complaint"),
     [
-        ("", "id (column 'id') is empty. Give every row its own or leave the row out"),
+        ("", "id (column 'id') is empty. Give every row an id of its own or leave the row out"),
         (None, "id (column 'id') is empty. "),
         (1.5, "id (column 'id') is a number: 1.5. Write it as text or leave the row out"),
         (True, "id (column 'id') is a boolean: True. "),
         ([1], "id (column 'id') is a list: [1]. "),
-        (1, "id '1' is taken by pool.jsonl:1. Make ids unique or leave the row out"),
+        (1, "id '1' is already used by pool.jsonl:1. Make ids unique or leave the row out"),
     ],
 )
 def test_an_id_that_names_no_single_item_is_an_error(
@@ -356,7 +356,7 @@ def test_of_two_rows_with_one_id_the_later_is_left_out(folder: Folder) -> None:
     rows = [{"id": 1, "instruction": "a"}, {"id": 1, "instruction": "b"}]
     loaded = folder.load("pool.jsonl", jsonl(rows), skip_bad=True)
     assert [item.instruction for item in loaded.pool.items] == ["a"]
-    assert loaded.rejected[0].reason.startswith("id '1' is taken by ")
+    assert loaded.rejected[0].reason.startswith("id '1' is already used by ")
 
 
 def test_rejected_rows_are_written_with_line_reason_and_row(folder: Folder) -> None:

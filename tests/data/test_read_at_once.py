@@ -127,6 +127,9 @@ def outcome(load: Callable[[], LoadedPool]) -> Any:
 @example([{"instruction": "b"}, *[{"instruction": "a"}] * 3], False, 99)
 @example([{"id": name, "instruction": "a"} for name in "zaa"], False, 99)
 @example([{"id": 1, "instruction": "a"}, {"id": "1", "instruction": "a"}], True, 99)
+@example([{"id": number, "instruction": "a"} for number in (7, 0, -1, 10**30)], False, 99)
+@example([{"id": number, "instruction": "a"} for number in (7, 8, True, 9)], True, 99)
+@example([{"id": number, "instruction": "a"} for number in (7, 8, 9, 8)], False, 99)
 @example([{"instruction": "a"}, {"instruction": "\u3000"}], False, 99)
 def test_items_are_what_each_is_alone(
     tmp_path_factory: pytest.TempPathFactory,

@@ -74,7 +74,7 @@ def test_columns_may_be_named() -> None:
         ([{"instruction": "a"}, {"instruction": " "}], "record 2: instruction is empty"),
         ([{"instruction": "a"}, ["b"]], "record 2: the row is not an object"),
         ([{"instruction": b"a"}], "record 1: instruction is of type bytes, not text"),
-        ([{"id": "x", "instruction": "a"}] * 2, "record 2: id 'x' is taken by record 1"),
+        ([{"id": "x", "instruction": "a"}] * 2, "record 2: id 'x' is already used by record 1"),
     ],
 )
 def test_what_is_no_pool_is_refused(records: Any, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,9 @@ def test_a_file_that_changes_is_told(tmp_path: Path) -> None:
 def test_an_id_that_is_given_twice_is_named(tmp_path: Path) -> None:
     rows = made()
     rows[200]["id"] = "i3"
-    with pytest.raises(PoolError, match=r"000140.parquet: row 61: id 'i3' is taken by .*row 4"):
+    with pytest.raises(
+        PoolError, match=r"000140.parquet: row 61: id 'i3' is already used by .*row 4"
+    ):
         load_pool(written(tmp_path / "pool", rows), in_place=tmp_path)
 
 
@@ -125,7 +128,7 @@ def test_a_bad_row_is_named_by_its_file(tmp_path: Path) -> None:
 
 @given(st.lists(st.text(st.characters(codec="utf-8"))))
 def test_packed_ids_are_what_was_packed(ids: list[str]) -> None:
-    packed: Sequence[str] = PackedIds(ids)
+    packed: Sequence[str] = PackedIds(ids, Path(tempfile.gettempdir()))
     assert list(packed) == ids
     assert [packed[place] for place in range(len(packed))] == ids
     assert packed[1:] == ids[1:]

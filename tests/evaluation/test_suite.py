@@ -136,11 +136,14 @@ def test_structured_off_survives_yaml(tmp_path: Path, written: str) -> None:
             "'rating' is none of ratings, knn, import, pairwise, ifd, or module:attr of your own. "
             "Did you mean 'ratings'?",
         ),
-        (("[mock/first]", "[mock/first, mock/first]"), "models: There are two called 'mock/first'"),
-        (("[mock/first]", "[]"), "models is empty. A prompt needs a model"),
+        (
+            ("[mock/first]", "[mock/first, mock/first]"),
+            "models: Two entries have the name 'mock/first'",
+        ),
+        (("[mock/first]", "[]"), "models is empty. Name at least one prompt and one model"),
         (("name: demo", "name: de/mo"), "name: 'de/mo' String should match pattern"),
         (("name: demo", "name: demo\nname: twice"), "the key 'name' appears twice"),
-        (("picks: 2", "picks: 10"), "picks: 10 of clusters of 10 leaves no choice"),
+        (("picks: 2", "picks: 10"), "picks: 10 items cannot be chosen from clusters of 10"),
         (("pool: pool.jsonl", ""), "'pool' is missing"),
         (("picks: 2", "gate: {utility: rated}"), "gate.utility: 'rated' is none of"),
         (("picks: 2", "clusters: {sise: 5}"), "unknown key 'clusters.sise'. Did you mean 'size'"),
@@ -167,7 +170,7 @@ def test_files_that_are_no_suite(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes("name: caf\xe9".encode("latin-1"))
     with pytest.raises(SuiteError, match="not UTF-8"):
         load_suite(tmp_path / "latin.yaml")
-    with pytest.raises(SuiteError, match="a suite is a mapping"):
+    with pytest.raises(SuiteError, match="a suite consists of keys and values"):
         load(tmp_path, "- a list")
     with pytest.raises(SuiteError, match="nothing to evaluate"):
         load(tmp_path, "name: a\npool: p\n")

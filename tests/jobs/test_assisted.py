@@ -353,7 +353,7 @@ def test_ratings_that_are_no_sample_of_ours_are_refused(
     [
         ("gate: {utility: human, assisted_by: jugde}\n", "'jugde' is none of"),
         ("gate: {assisted_by: judge}\n", "gate.utility is missing"),
-        ("gate: {utility: judge, assisted_by: judge}\n", "cannot assist itself"),
+        ("gate: {utility: judge, assisted_by: judge}\n", "cannot help itself"),
     ],
 )
 def test_a_gate_names_two_utilities(heard: Heard, gate: str, words: str) -> None:
@@ -368,16 +368,16 @@ def test_what_takes_no_judge_says_why(heard: Heard) -> None:
     )
     assisted_suite(heard.folder, modelled, (GATE, f"{GATE}sets: {{budgets: [10]}}\n"))
     session = heard.session()
-    with pytest.raises(UsageError, match="swap takes no judge"):
+    with pytest.raises(UsageError, match="swap cannot use a judge"):
         finished(swap("assisted.yaml", "mock/first", "mock/random", session=session))
-    with pytest.raises(UsageError, match="aa takes no judge"):
+    with pytest.raises(UsageError, match="aa cannot use a judge"):
         finished(aa("assisted.yaml", model="mock/first", session=session))
-    with pytest.raises(UsageError, match="sets takes no judge"):
+    with pytest.raises(UsageError, match="sets cannot use a judge"):
         finished(sets("assisted.yaml", session=session))
-    with pytest.raises(UsageError, match="regress takes no judge"):
+    with pytest.raises(UsageError, match="regress cannot use a judge"):
         finished(regress("assisted.yaml", "none.json", session=session))
     for kind in ("swap", "regress"):
-        with pytest.raises(UsageError, match=f"{kind} takes no judge"):
+        with pytest.raises(UsageError, match=f"{kind} cannot use a judge"):
             finished(plan("assisted.yaml", kind=kind, session=session))
     finished(evaluate("assisted.yaml", out="run", session=session))
     with pytest.raises(RunError, match="baseline"):

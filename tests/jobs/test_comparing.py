@@ -61,7 +61,7 @@ def test_a_pair_against_itself_shows_noise(folder: Path) -> None:
 
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (sl.ab, {"a": "oracl", "b": "random"}, "`a` 'oracl' is not an arm of the suite"),
-    (sl.ab, {"a": "oracle", "b": "oracle"}, "`a` and `b`: .* has an arm twice"),
+    (sl.ab, {"a": "oracle", "b": "oracle"}, "`a` and `b`: .* contain one arm twice"),
     (sl.ab, {"a": "short", "b": "oracle"}, "`a` 'short' names no model"),
     (sl.ab, {"a": "oracle", "b": "random", "model": "gpt"}, "`model` 'gpt' is not in the suite"),
     (sl.ab, {"a": "oracle", "b": "random", "design": "fix"}, "`design`: .*'fix'"),

@@ -204,7 +204,7 @@ class TestWhatBlocksAVerdict:
         assert "says nothing about others" in verdict.reason
 
     def test_picking_whole_clusters_is_no_choice(self) -> None:
-        with pytest.raises(UsageError, match="picks: 5 of clusters of 5"):
+        with pytest.raises(UsageError, match="picks: 5 items cannot be chosen from clusters of 5"):
             sl.ab(
                 write_suite(RATED, MODELS, "picks: 2 -> picks: 5"),
                 *("mock/first", "mock/oracle"),

@@ -174,10 +174,18 @@ def test_agreement_with_the_utilities_is_told_with_what_length_alone_foretells(
         ({"budget": 7}, "`budget` 7: ", "budget"),
         ({"only": ("strategy:best",)}, "strategy:best: ", "only"),
         ({"matched": ("strategy:best",)}, "sets has no such selector. It has ", "matched"),
-        ({"matched": ("none", "strategy:first")}, "`matched` none: and others", "matched"),
+        (
+            {"matched": ("none", "strategy:first")},
+            "`matched` names none and selectors as well",
+            "matched",
+        ),
         ({"pool": "test.jsonl"}, "which has other items", "pool"),
         ({"model": "./nowhere"}, "./nowhere", None),
-        ({"learning_rate": -1}, "`learning_rate` is -1", "learning_rate"),
+        (
+            {"learning_rate": -1},
+            "`learning_rate` must be a number above 0, not -1",
+            "learning_rate",
+        ),
         ({"test": "bare.jsonl"}, "'x'", "columns"),
     ],
 )
@@ -199,4 +207,8 @@ def test_sets_of_several_sizes_need_a_budget(heard: Heard, tmp_path: Path) -> No
     with contextlib.chdir(folder.folder):
         words = ["sets", "suite.yaml", "--vectors", "v.npy", "-o", "sets", "--quiet"]
         assert main([*words, "--cache", "cache"]) == 0
-    fails(comparing(folder), "has sets of 4, 6. Name one with `budget`", argument="budget")
+    fails(
+        comparing(folder),
+        "contains sets of several sizes: 4, 6. Choose one with `budget`",
+        argument="budget",
+    )

@@ -184,8 +184,8 @@ def test_a_set_that_the_file_contradicts_is_refused() -> None:
     write_jsonl(Path("found.jsonl"), rows()[2:3])
     for name in ("found.json", "found.jsonl"):
         words = (
-            "of 'strategy:longest', budget 4, seed 0",
-            "not the given 'strategy:first', seed 0",
+            "belongs to 'strategy:longest', budget 4, seed 0",
+            "but 'strategy:first', seed 0 was given",
         )
         job = importing_files([Path(name)], arm="strategy:first", seed=0)
         fails(job, name, *words, argument="arm", kind=UtilityError)
@@ -234,7 +234,7 @@ def test_annotations_that_nobody_could_settle_do_not_keep_runs_from_comparison()
     ("row", "words"),
     [
         ({"arm": "strategy:longst"}, "Did you mean 'strategy:longest'"),
-        ({"pool_sha256": "cd" * 32}, "found.jsonl:1: the result is of another pool"),
+        ({"pool_sha256": "cd" * 32}, "found.jsonl:1: the result belongs to another pool"),
         ({"value": "nan"}, "found.jsonl:1: value ('nan')"),
         ({"value": 1e999}, "found.jsonl:1"),
     ],
@@ -361,7 +361,7 @@ def test_results_of_other_sets_are_refused() -> None:
     content = json.loads(compared.read_text(encoding="utf-8"))
     content["pool"]["sha256"] = "cd" * 32
     compared.write_text(json.dumps(content), encoding="utf-8")
-    fails(agreeing(), "results.jsonl is of another pool", "cdcdcdcdcdcd")
+    fails(agreeing(), "results.jsonl belongs to another pool", "cdcdcdcdcdcd")
 
 
 @pytest.mark.parametrize(
@@ -370,16 +370,17 @@ def test_results_of_other_sets_are_refused() -> None:
         (
             "walk",
             {"seeds": [7, 8]},
-            "results.jsonl is of sets of suite 'demo', and other holds those of suite 'walk'. "
-            "Name the folder that `sets` wrote for suite 'demo'",
+            "results.jsonl belongs to sets of suite 'demo', but other contains those of suite "
+            "'walk'. Name the folder that `sets` wrote for suite 'demo'",
         ),
         (
             "demo",
             {"seeds": [1, 7]},
-            "other: lacks 6 of the 12 sets that the results are of, such as 'short@1 + mock/first'"
-            ", budget 4, seed 0. It has budgets 4, 8 and seeds 1, 7: name the folder that was",
+            "other: 6 of the 12 sets with results are not in this folder, for example 'short@1 + "
+            "mock/first' with budget 4 and seed 0. It has budgets 4, 8 and seeds 1, 7. Name the "
+            "folder that was",
         ),
-        ("demo", {"budgets": [8]}, "other: lacks 12 of the 12 sets"),
+        ("demo", {"budgets": [8]}, "other: 12 of the 12 sets"),
     ],
 )
 def test_sets_of_another_suite_on_the_same_pool_are_refused(
@@ -394,7 +395,7 @@ def test_only_sets_that_are_used_have_to_be_there() -> None:
     imported([*rows(), *rows(budget=8)])
     make_sets("other.yaml", "other", budgets=[4])
     assert agreed(folder="other", budget=4)["budget"] == 4
-    fails(agreeing("other", budget=8), "other: lacks 12 of the 12 sets")
+    fails(agreeing("other", budget=8), "other: 12 of the 12 sets")
 
 
 def test_results_of_a_selection_are_of_no_sets() -> None:
@@ -403,7 +404,7 @@ def test_results_of_a_selection_are_of_no_sets() -> None:
     one = ExportSettings(out=Path("one"))
     finished(export(Path("picked.jsonl"), one, session=Session()))
     imported(rows()[2:3], export=Path("one"))
-    fails(agreeing(), "results.jsonl is of one selection of `select`, and sets")
+    fails(agreeing(), "results.jsonl belongs to a single selection of `select`, but sets")
 
 
 def test_results_that_were_edited_are_refused() -> None:
@@ -411,7 +412,7 @@ def test_results_that_were_edited_are_refused() -> None:
     header, first, *others = read_jsonl(Path("results.jsonl"))
     for changed, words in (
         ({"budget": "4"}, "results.jsonl:2: budget ('4') must be a whole number. It was edited"),
-        ({"value": 0.99}, "results.jsonl is not what was written"),
+        ({"value": 0.99}, "results.jsonl was edited"),
     ):
         write_jsonl(Path("results.jsonl"), [header, {**first, **changed}, *others])
         fails(agreeing(), words, "import the results again")

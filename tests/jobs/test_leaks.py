@@ -260,7 +260,7 @@ class TestTraining:
         assert sizes["strategy:first", "selector"] == 5
         assert sizes[DRAWN, "random"] == 6
         told = " ".join(FORMATS["terminal"].text(results, Place()).split())
-        assert "fewer than 6 items, because some of theirs are held out: " in told
+        assert "fewer than 6 items, because some of their items are held out: " in told
         assert "first 5" in told
         note = next(note for note in heard.notes if "sets have lost items" in note)
         assert "strategy:first seed 0: 1 of 6" in note
@@ -282,4 +282,7 @@ class TestTraining:
         # There are 26 items to draw from, and every subset holds them all.
         (validation,) = finished(job(drop_leaks=True)).validations
         assert (validation.size, validation.subsets) == (26, 4)
-        fails(job(drop_leaks=True, size=27), "a random set of 27 needs as many items. There are 26")
+        fails(
+            job(drop_leaks=True, size=27),
+            "a random set of 27 items cannot be drawn, because there are only 26",
+        )

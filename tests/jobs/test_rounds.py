@@ -433,25 +433,53 @@ def test_a_lost_round_is_not_put_back_with_items_of_later_rounds(
     assert ROUNDS.read_bytes() == before
 
 
-class Failing(LocalEngine):
-    """One machine whose encoder gives nothing that can be used."""
+class Encoding(LocalEngine):
+    """One machine whose encoder gives as many texts their vectors as `good` says, then fails."""
+
+    def __init__(self, good: int) -> None:
+        super().__init__()
+        self.good = good
 
     def encoder(self, name: str | None) -> Encoder:
         def encode(texts: Sequence[str]) -> np.ndarray:
-            raise EncoderError("it cannot be loaded")
+            self.good -= len(texts)
+            if self.good < 0:
+                raise EncoderError("it cannot be loaded")
+            return unit(np.random.default_rng(0).standard_normal((len(texts), 8)))
 
-        return FunctionEncoder("failing", encode)
+        return FunctionEncoder("encoding", encode)
 
 
 def test_a_round_is_kept_where_the_encoder_fails_once_the_items_are_selected(
     session: Session, notes: list[str]
 ) -> None:
-    with Session(cache="cache2", engine=Failing(), notes=notes.append) as own:
-        picks = a_round(own, 0, strategy="longest")
+    with Session(cache="cache2", engine=Encoding(30), notes=notes.append) as own:
+        picks = a_round(own, 0, prefilter="longest:0.5")
     assert notes[-1].startswith("Warning: The coverage of the round is not measured. ")
     (row,) = in_log().rounds
     assert ([*row.ids], row.coverage) == (picks, None)
     assert "Its coverage was not measured." in in_log().text
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"strategy": "random"},
+        {"strategy": None, "prompt": "short@1", "model": "mock/random", "by": "random"},
+    ],
+)
+def test_nothing_is_embedded_for_the_coverage_alone(
+    session: Session, notes: list[str], how: dict[str, Any]
+) -> None:
+    engine = Encoding(60)
+    with Session(cache="cache2", engine=engine, notes=notes.append) as own:
+        a_round(own, 0, **how)
+        assert "because the 60 items of the pool would have to be embedded" in notes[-1]
+        assert engine.good == 60
+        a_round(own, 1)  # k-center needs vectors of what is left
+        a_round(own, 2, **how)
+    assert engine.good == 0
+    assert [row.coverage is None for row in in_log().rounds] == [True, False, False]
 
 
 def test_a_log_of_rounds_of_another_pool_is_refused(session: Session) -> None:

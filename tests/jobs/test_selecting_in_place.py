@@ -186,7 +186,7 @@ def test_what_is_handed_over_reads_the_clusters_of_the_picks_alone(
     assert handed[0] == handed[1]
 
 
-@pytest.mark.parametrize(("fitting", "what"), [(0, "the decisions on a large pool"), (1, "a copy")])
+@pytest.mark.parametrize(("fitting", "what"), [(0, "the decisions on a large pool"), (4, "a copy")])
 def test_a_cache_that_cannot_hold_what_is_large_is_named(
     monkeypatch: pytest.MonkeyPatch, fitting: int, what: str
 ) -> None:

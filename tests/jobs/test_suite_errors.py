@@ -84,20 +84,20 @@ def refused(suite: Path | str, *words: str) -> UsageError:
         ("[mock/first] -> [{id: openai/m, api_base: 'not a url'}]", ("not a url",)),
         ("strategies: [longst]", ("Did you mean 'longest'?",)),
         # parts that contradict each other
-        ("picks: 2 -> picks: 5", ("picks: 5 of clusters of 5 leaves no choice", "smaller")),
-        ("[short@1] -> [short@1, short@1]", ("prompts: There are two called 'short@1'",)),
+        ("picks: 2 -> picks: 5", ("picks: 5 items cannot be chosen from clusters of 5", "smaller")),
+        ("[short@1] -> [short@1, short@1]", ("prompts: Two entries have the name 'short@1'",)),
         (
             "[mock/first] -> [mock/first, mock/first]",
-            ("models: There are two called 'mock/first'",),
+            ("models: Two entries have the name 'mock/first'",),
         ),
         (
             "[mock/first] -> [mock/first, {id: mock/random, name: mock/first}]",
-            ("models: There are two called 'mock/first'", "its own name"),
+            ("models: Two entries have the name 'mock/first'", "its own name"),
         ),
         (f"{RATED}{RATED}", ("the key 'utilities' appears twice",)),
-        ("strategies: [first, first]", ("strategies: There are two called 'first'",)),
-        ("[short@1] -> []", ("prompts is empty. A prompt needs a model",)),
-        ("[mock/first] -> []", ("models is empty. A prompt needs a model",)),
+        ("strategies: [first, first]", ("strategies: Two entries have the name 'first'",)),
+        ("[short@1] -> []", ("prompts is empty. Name at least one prompt",)),
+        ("[mock/first] -> []", ("models is empty. Name at least one prompt",)),
         (
             "prompts: [short@1]\nmodels: [mock/first]\n -> seed: 1\n",
             ("nothing to evaluate. Name prompts and models, or strategies",),
@@ -111,8 +111,8 @@ def refused(suite: Path | str, *words: str) -> UsageError:
         (RATED.replace("column: rating", "column: response"), ("is not a number",)),
         (RATED.replace("column: rating", "column: ratng"), ("Did you mean 'rating'",)),
         (RATED.replace("[1, 5]", "[1, 4]"), ("outside range",)),
-        ("[mock/first] -> [mock/oracle]", ("needs a utility to pick by",)),
-        ("[mock/first] -> ['mock/skill:0.5']", ("mock/skill:0.5: needs a utility to pick by",)),
+        ("[mock/first] -> [mock/oracle]", ("picks by a utility",)),
+        ("[mock/first] -> ['mock/skill:0.5']", ("mock/skill:0.5 picks by a utility",)),
         ("[mock/first] -> ['mock/skill:1.5']", ("mock/skill:1.5", "from 0", "to 1")),
         ("[mock/first] -> ['mock/skill:-0.1']", ("mock/skill:-0.1", "from 0", "to 1")),
         ("[mock/first] -> ['mock/skill:nan']", ("'nan' is not a number", "from 0", "to 1")),
@@ -130,8 +130,8 @@ def test_a_bad_suite_gets_one_clear_error_and_writes_nothing(
     ("content", "words"),
     [
         (b"name: caf\xe9", ("suite.yaml is not UTF-8", "Save it as UTF-8")),
-        (b"- name: demo", ("a suite is a mapping that begins with `name:`",)),
-        (b"", ("a suite is a mapping that begins with `name:`",)),
+        (b"- name: demo", ("a suite consists of keys and values. Begin it with `name:`",)),
+        (b"", ("a suite consists of keys and values. Begin it with `name:`",)),
         (b'name: demo\npool: "half \\ud83d.jsonl"\n', ("suite.yaml: ", "pool")),
         (b"1: 2", ("1 Keys should be strings",)),
         (None, ("suite.yaml cannot be read (No such file or directory)",)),
@@ -242,7 +242,9 @@ def test_the_clusters_of_another_pool_are_refused(
 
 def test_a_clusters_file_without_a_choice_is_refused(clusters: Path) -> None:
     change = ("size: 5 -> file: clusters.json", "by: random, -> ", "picks: 2 -> picks: 5")
-    refused(write_suite(*change), "picks: 5 of clusters of at most 5 items leaves no choice")
+    refused(
+        write_suite(*change), "picks: 5 items cannot be chosen from clusters of at most 5 items"
+    )
 
 
 def test_a_damaged_remembered_partition_is_refused() -> None:

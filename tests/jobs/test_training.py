@@ -221,7 +221,7 @@ def test_another_training_in_the_folder_is_left_alone(
     model = trained_once[0].folder
     before = files(again.folder)
     other = training(again, model=model, seed=1)
-    fails(other, "out holds another training than this one", kind=RunError)
+    fails(other, "out contains a different training", kind=RunError)
     named = training(again, model=model, dev="dev.jsonl", learning_rate=None)
     fails(named, "learning rate was not chosen with `dev`", argument="out", kind=RunError)
     assert files(again.folder) == before
@@ -239,10 +239,14 @@ def test_a_diverged_training_says_what_to_lower(fresh: Heard) -> None:
 @pytest.mark.parametrize(
     ("named", "words", "argument"),
     [
-        ({"learning_rate": float("nan")}, "student: `learning_rate` is nan", "learning_rate"),
-        ({"epochs": 0}, "student: `epochs` is 0. Write 1 or more", "epochs"),
-        ({"max_length": 513}, "takes 512 tokens. Give at most that many", None),
-        ({"blocks": 4}, "has 4. Write less, or use mode full", None),
+        (
+            {"learning_rate": float("nan")},
+            "student: `learning_rate` must be a number above 0, not nan",
+            "learning_rate",
+        ),
+        ({"epochs": 0}, "student: `epochs` must be at least 1, not 0", "epochs"),
+        ({"max_length": 513}, "takes at most 512 tokens. Use that number or less", None),
+        ({"blocks": 4}, "has only 4 blocks. Use a smaller number, or mode full", None),
         ({"test": "nowhere.jsonl"}, "nowhere.jsonl", None),
         ({"dev": "dev.jsonl"}, "`dev` chooses the learning rate", "learning_rate"),
         ({"columns": {"response": "answer"}}, "`columns={'response': 'answer'}`", "columns"),
@@ -318,7 +322,7 @@ def test_a_base_model_that_has_moved_is_named(fresh: Heard) -> None:
     moved = str(fresh.folder / "elsewhere/tiny")
     assert scored(fresh, model=moved)["losses"] == before
     made(fresh.folder / "tiny", "gpt2")
-    fails(scoring(fresh), "out holds a student with model ", "this one has", kind=RunError)
+    fails(scoring(fresh), "out contains a student with model ", "this one has", kind=RunError)
 
 
 def test_answers_are_written_with_how_like_the_references_they_are(fresh: Heard) -> None:
@@ -349,12 +353,22 @@ def test_answers_are_written_with_how_like_the_references_they_are(fresh: Heard)
 @pytest.mark.parametrize(
     ("folder", "named", "words", "argument"),
     [
-        ("nowhere", {}, "holds no trained student. Train one there first", None),
+        ("nowhere", {}, "contains no trained student. Train one there first", None),
         ("out", {"max_length": 64}, "with max_length 128, but this one has 64", None),
         ("out", {"mode": "full"}, "with mode fast, but this one has full", None),
         ("out", {"new_tokens": 5}, "`new_tokens` limits answers. Name a file", "new_tokens"),
-        ("out", {"answers": Path("a"), "new_tokens": 97}, "new_tokens is 97. Write 1 to 96", None),
-        ("out", {"answers": Path("a"), "new_tokens": 0}, "new_tokens is 0. Write 1 to 96", None),
+        (
+            "out",
+            {"answers": Path("a"), "new_tokens": 97},
+            "new_tokens must be from 1 to 96, not 97",
+            None,
+        ),
+        (
+            "out",
+            {"answers": Path("a"), "new_tokens": 0},
+            "new_tokens must be from 1 to 96, not 0",
+            None,
+        ),
         (
             "out",
             {"out": Path("test.jsonl")},

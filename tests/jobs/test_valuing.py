@@ -178,7 +178,7 @@ class TestByTraining:
     @pytest.mark.parametrize(
         ("named", "words", "argument"),
         [
-            ({"size": 30}, "blocks of 30 items leave no choice among 30", None),
+            ({"size": 30}, "blocks of 30 items are too large for 30 items", None),
             ({"out": Path("values.csv")}, "End the name in .jsonl", "out"),
             ({"file": "bare.jsonl"}, "bare.jsonl: 12 of 12 items have no response", "columns"),
         ],
@@ -235,8 +235,16 @@ class TestValidate:
     @pytest.mark.parametrize(
         ("named", "words", "argument"),
         [
-            ({"utility": ("rating",)}, "`utility` rating: the suite has length, noise", "utility"),
-            ({"size": 31}, "a random set of 31 needs as many items. There are 30", None),
+            (
+                {"utility": ("rating",)},
+                "`utility` rating: the suite has no such utility. It has length, noise",
+                "utility",
+            ),
+            (
+                {"size": 31},
+                "a random set of 31 items cannot be drawn, because there are only 30",
+                None,
+            ),
         ],
     )
     def test_what_cannot_be_validated_is_named(

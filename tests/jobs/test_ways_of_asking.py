@@ -439,10 +439,10 @@ CHOICE = {"reply": "choice", "labels": "letters"}
         ),
         ({"reply": "indices", "labels": "numbers", "show": 2}, "show goes with `reply: choice`"),
         ({"reply": "scores", "labels": "numbers", "calls": 9}, "calls goes with `reply: choice`"),
-        ({**CHOICE, "show": 1}, "show: 1 leaves no choice"),
+        ({**CHOICE, "show": 1}, "show: 1 must be 2 or more"),
         ({**CHOICE, "show": "two"}, "show must be a whole number above 0, not 'two'"),
         ({**CHOICE, "calls": 0}, "calls must be a whole number above 0, not 0"),
-        ({**CHOICE, "show": 3, "calls": 9}, "calls goes with `show: 2`"),
+        ({**CHOICE, "show": 3, "calls": 9}, "calls works only with `show: 2`"),
         ({**CHOICE, "calls": 2}, "`calls: 2` is too few for clusters of 5"),
         ({**CHOICE, "reply": "choise"}, "Did you mean 'choice'"),
     ],
@@ -473,7 +473,7 @@ def test_a_provider_without_log_probabilities_cannot_be_asked_by_them(
     with ProviderServer() as server:
         entry = json.dumps({"name": "m", "id": provider, "api_base": server.root})
         suite = write_suite(RATED, by("point@1"), f"mock/first -> {entry}")
-        with pytest.raises(ModelError, match=r"point@1 is answered by log-probabilities"):
+        with pytest.raises(ModelError, match=r"point@1 needs log-probabilities"):
             finished(job(suite))
         assert server.count == 0
 
@@ -481,7 +481,9 @@ def test_a_provider_without_log_probabilities_cannot_be_asked_by_them(
 def test_a_model_that_thinks_first_cannot_be_asked_by_its_first_token() -> None:
     with ProviderServer(knowing) as server:
         suite = write_suite(RATED, by("point@1"), served(server, reasoning="low"))
-        with pytest.raises(ModelError, match=r"point@1.*would be thinking.*Set reasoning to off"):
+        with pytest.raises(
+            ModelError, match=r"point@1.*belongs to the thinking.*Set reasoning to off"
+        ):
             finished(evaluate(suite, out="run"))
         assert server.count == 0
 

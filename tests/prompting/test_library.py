@@ -98,7 +98,7 @@ class TestShadowing:
 
     def test_other_bytes_under_a_bundled_name_are_an_error(self, tmp_path: Path) -> None:
         path = put(tmp_path, "short@1")
-        said = r"short@1 already stands for .* selectllm prompts new short --from "
+        said = r"there is already a different short@1, .* selectllm prompts new short --from "
         with pytest.raises(PromptError, match=said):
             PromptLibrary(tmp_path).load("short@1")
         with pytest.raises(PromptError, match=said):

@@ -19,7 +19,7 @@ ITEMS = (Item("a", "Name a fish.", "In a lake"), Item("b", "Sing."))
 LARGE = r"would make a text or a list of more than 1,000,\d\d\d characters"
 STEPS = "takes more than 500,000 steps"
 BITS = "would make a number of more than 10,000 bits"
-ITSELF = "calls itself more than 50 deep"
+ITSELF = "calls itself more than 50 levels deep"
 TOO_DEEP = "nested too deeply, or holds a number of too many digits"
 A_MILLION = "{% set s = 'a' * 900000 %}"
 OFTEN = "{% for i in range(99999) %}"

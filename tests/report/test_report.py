@@ -324,8 +324,8 @@ def test_the_word_and_the_two_arms_come_first_and_then_the_reason() -> None:
         "p = 0.012, two-sided",
         "0.1 captured, which is 33.3 % of what short@1 + gpt gains over random picks",
         "would need the interval of 90 %, +0.045 to +0.195, between -0.1 and +0.1",
-        "120 clusters compared, 2 flat left out (one utility for all items); the two arms score "
-        "differently in 55",
+        "120 clusters compared, without 2 flat ones (the same utility for all items); the two "
+        "arms score differently in 55",
         "short@1 + gpt: 0.30 (0.21 to 0.39): better than random picks",
         "criteria@1 + gpt: 0.42 (0.33 to 0.51): better than random picks",
         "100% from short@1 + gpt, 98% from criteria@1 + gpt",
@@ -403,7 +403,7 @@ def test_a_swap_shows_retention_assay_guardrail_and_what_both_models_cost() -> N
     assert "the model to be replaced captures 0.30 (0.21 to 0.39): better than random picks" in text
     assert "2 in 100 fewer valid replies after the swap" in text
     assert "wrongly safe in at most 5 of 100 swaps that retain less than 90 %" in text
-    assert "1.20 USD before the swap, not priced (which is not free) after it" in text
+    assert "1.20 USD before the swap, not priced (which does not mean free) after it" in text
     assert re.search(r"from: short@1 \+ gpt +0\.60 +1\.20 +10\.0", shown(render_verdict(swap())))
     assert re.search(r"to: short@1 \+ llama +- +not priced +50\.0", shown(render_verdict(swap())))
 

@@ -93,8 +93,11 @@ def test_it_is_called_with_the_options_of_the_suite(selectllm: Command) -> None:
         ("source: 'words:a_number'", "words:a_number gave int. Return a selectllm.Utility"),
         ("source: 'words:failing'", "words:failing failed: KeyError: 'nothing' ("),
         ("source: 'words:texts'", "words:texts failed: TypeError"),
-        ("source: 'words:of_no_kind'", "kind 'gold'. Write outcome, human, model, proxy"),
-        ("source: 'words:too_reliable'", "reliability 1.7. It is from 0 to 1"),
+        (
+            "source: 'words:of_no_kind'",
+            "kind must be one of outcome, human, model, proxy, not 'gold'",
+        ),
+        ("source: 'words:too_reliable'", "reliability must be from 0 to 1, not 1.7"),
         ("source: 'broken:thing'", "cannot be used"),
         ("source: 'words:of_others'", "values for 1 ids that are not in the pool: 'nobody'"),
         ("source: 'words:of_some'", "no value for 39 of the 40 items"),

@@ -131,8 +131,9 @@ def check_pool(exported: Exported, pool_sha256: str, what: str) -> None:
     """Raise UtilityError unless the exported sets are of the pool with that hash."""
     if exported.pool_sha256 != pool_sha256:
         raise UtilityError(
-            f"{what} is of another pool (sha256 {pool_sha256[:12]}) than the exported sets "
-            f"({exported.pool_sha256[:12]}). Name the folder that was trained on"
+            f"{what} belongs to another pool (sha256 {pool_sha256[:12]}) than the exported "
+            f"sets ({exported.pool_sha256[:12]}). Name the exported folder whose sets were "
+            "used for training"
         )
 
 
@@ -144,18 +145,20 @@ def check_source(content: ResultsFile, results: str, compared: SetsResults, of: 
     pool, suite = compared.pool.sha256, compared.suite
     if content.pool_sha256 != pool:
         raise UtilityError(
-            f"{results} is of another pool (sha256 {content.pool_sha256[:12]}) than {of} "
-            f"({pool[:12]}). Name the folder whose sets were trained on"
+            f"{results} belongs to another pool (sha256 {content.pool_sha256[:12]}) than "
+            f"{of} ({pool[:12]}). Name the folder whose sets were used for training"
         )
     if content.suite is None:
         raise UtilityError(
-            f"{results} is of one selection of `select`, and {of} holds the sets of suite "
-            f"{suite!r}. Export a folder that `sets` wrote, and train on its sets"
+            f"{results} belongs to a single selection of `select`, but {of} contains the "
+            f"sets of suite {suite!r}. Export the folder that `sets` wrote, and train on "
+            "its sets"
         )
     if content.suite != suite:
         raise UtilityError(
-            f"{results} is of sets of suite {content.suite!r}, and {of} holds those of suite "
-            f"{suite!r}. Name the folder that `sets` wrote for suite {content.suite!r}"
+            f"{results} belongs to sets of suite {content.suite!r}, but {of} contains those "
+            f"of suite {suite!r}. Name the folder that `sets` wrote for suite "
+            f"{content.suite!r}"
         )
 
 
@@ -169,8 +172,9 @@ def check_held(used: Collection[SetKey], compared: SetsResults, of: str) -> None
         return
     arm, budget, seed = missing[0]
     raise UtilityError(
-        f"{of}: lacks {len(missing)} of the {len(set(used))} sets that the results are of, such as "
-        f"{arm!r}, budget {budget}, seed {seed}. It has budgets "
-        f"{', '.join(map(str, compared.budgets))} and seeds {', '.join(map(str, seeds))}: name the "
-        "folder that was exported, which has the others"
+        f"{of}: {len(missing)} of the {len(set(used))} sets with results are not in "
+        f"this folder, for example {arm!r} with budget {budget} and seed {seed}. It has "
+        f"budgets {', '.join(map(str, compared.budgets))} and seeds "
+        f"{', '.join(map(str, seeds))}. Name the folder that was exported, which "
+        "contains the missing sets"
     )

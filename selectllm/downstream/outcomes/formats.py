@@ -162,7 +162,7 @@ def _json(path: Path) -> Iterator[ResultValue]:
             return _annotations(path, content)
         case [{"arm": _}, *_]:
             return (_of_row(where, row) for where, row in read_objects(path))
-    raise UtilityError(f"{path} is not a result file that is known here. {_known()}")
+    raise UtilityError(f"{path} is not a kind of result file that selectllm knows. {_known()}")
 
 
 def _loaded(path: Path) -> Any:
@@ -192,7 +192,7 @@ def _lm_eval(path: Path, content: Mapping[str, Any]) -> Iterator[ResultValue]:
     results, models = content["results"], _lm_eval_models(content)
     for task, figures in results.items():
         if not isinstance(figures, dict):
-            raise UtilityError(f"{path}: results.{task} ({shortened(figures)}) holds no metrics")
+            raise UtilityError(f"{path}: results.{task} ({shortened(figures)}) contains no metrics")
     directions = _mapping(content.get("higher_is_better"))
     for task in _not_averaged(results, _mapping(content.get("group_subtasks"))):
         for key, value in results[task].items():

@@ -110,8 +110,8 @@ def _set_of(
     if named and not fitting:
         assert given is not None
         raise UtilityError(
-            f"{found.where} says that it is of {_told(named)}, which is not the given "
-            f"{given.text}. Correct `arm`, `budget` and `seed`, or leave them out",
+            f"{found.where} says that it belongs to {_told(named)}, but {given.text} was "
+            "given. Correct `arm`, `budget` and `seed`, or leave them out",
             argument="arm",
         )
     return fitting[0] if len(fitting) == 1 else None

@@ -74,7 +74,10 @@ def read_result_table(path: Path, roles: Mapping[str, str]) -> ResultTable:
     for number, cells in read_rows(path):
         where = place(path, number)
         if not isinstance(cells, Mapping):
-            raise UtilityError(f"{where}: the row is not a row of named columns")
+            raise UtilityError(
+                f"{where}: the row has no column names. Write a table with a header, or one "
+                "JSON object in each line"
+            )
         if taken is None:
             taken = _roles(path, tuple(cells), roles)
             others = tuple(name for name in cells if name not in taken.values())

@@ -71,7 +71,7 @@ def read_results(path: Path) -> ResultsFile:
     begin = first.get("results")
     if len(first) > 1 or not isinstance(begin, dict) or begin.get("format") != FORMAT:
         raise UtilityError(
-            f"{where}: begins no results file of format {FORMAT}. Import the results again"
+            f"{where} does not begin a results file of format {FORMAT}. Import the results again"
         )
     header = _typed(where, begin, ResultsHeader)
     results = tuple(_read(where, row) for where, row in others)
@@ -85,8 +85,8 @@ def read_results(path: Path) -> ResultsFile:
     )
     if _sha256(content) != header.sha256:
         raise UtilityError(
-            f"{path} is not what was written (its sha256 is not {header.sha256[:12]}, as its first "
-            "line says): it was edited. Import the results again"
+            f"{path} was edited: its sha256 is not {header.sha256[:12]}, as its first line "
+            "says. Import the results again"
         )
     return content
 
@@ -101,8 +101,8 @@ def _typed(where: str, row: Mapping[str, Any], kind: type[Line]) -> Line:
     """`row` as such a line. Raises UtilityError, naming the key, unless it is one."""
     if odd := sorted(row.keys() ^ kind.model_fields.keys()):
         raise UtilityError(
-            f"{where} is no line of a results file ({listed(odd)} missing or unknown). Import the "
-            "results again"
+            f"{where} is not a line of a results file ({listed(odd)} missing or unknown). "
+            "Import the results again"
         )
     try:
         return kind.model_validate(row, strict=True)

@@ -166,8 +166,8 @@ def _shared_of(benchmark: str, tests: Sequence[Test], cells: Cells) -> list[Test
     (arm, run), most = max(lacking.items(), key=lambda each: each[1])
     if most == len(tests):
         raise UtilityError(
-            f"{arm!r}, {run}: lacks benchmark {benchmark!r}, which others have. Score every run on "
-            "it, or name the benchmarks that all have"
+            f"{arm!r}, {run}: has no result of benchmark {benchmark!r}, but other runs "
+            "have. Score every run on it, or name the benchmarks that all runs have"
         )
     shared = [test for test in tests if all(test in own for own in cells.values())]
     if 2 * len(shared) < len(tests):

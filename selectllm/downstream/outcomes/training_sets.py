@@ -58,9 +58,9 @@ def sets_of_run(folder: Path, pool: Pool) -> TrainingSets:
         raise RunError(f"{folder}: sets.jsonl or sets.json is damaged. Run it again") from None
     if pool_sha256 != pool.sha256:
         raise RunError(
-            f"{folder}: its sets are not of {pool.source or 'this pool'}, which has other items "
-            f"(sha256 {pool.sha256[:12]}, not {pool_sha256[:12]}). Name the pool that it was made "
-            "from, with its `columns`",
+            f"{folder}: its sets were not selected from {pool.source or 'this pool'}, which "
+            f"has other items (sha256 {pool.sha256[:12]}, not {pool_sha256[:12]}). Name the "
+            "pool that they were selected from, with its `columns`",
             argument="pool",
         )
     if missing := [key for key in keys if key not in log.latest]:

@@ -117,7 +117,7 @@ def finished(folder: Path, plan: TrainingPlan) -> Manifest | None:
         return None
     manifest = read_manifest(folder)
     if manifest.plan.sha256 != plan.sha256:
-        raise RunError(f"{folder} holds another training than this one. Choose another folder")
+        raise RunError(f"{folder} contains a different training. Choose another folder")
     return manifest
 
 
@@ -148,7 +148,7 @@ def read_manifest(folder: Path) -> Manifest:
         fields = load_json(path.read_bytes())
         adapter = (folder / WEIGHTS).read_bytes()
     except FileNotFoundError:
-        raise RunError(f"{folder} holds no trained student. Train one there first") from None
+        raise RunError(f"{folder} contains no trained student. Train one there first") from None
     except OSError as error:
         raise RunError(f"{folder} cannot be read ({error.strerror}). Check its files") from None
     except ValueError as error:
@@ -219,8 +219,8 @@ def _check_fits(plan: TrainingPlan, student: Student, config: StudentConfig, fol
     for name, (there, here) in pairs.items():
         if there != here:
             raise RunError(
-                f"{folder} holds a student with {name} {there}, but this one has {here}. Take the "
-                "same, or train again in another folder"
+                f"{folder} contains a student with {name} {there}, but this one has {here}. Use "
+                "the same value, or train again in another folder"
             )
 
 
@@ -264,9 +264,7 @@ def restore(
             known = file.metadata() or {}
             if known.get("plan") != plan.sha256:
                 raise RunError(
-                    f"{path} is of another training than this one. Choose another folder, or "
-                    "delete "
-                    "it"
+                    f"{path} belongs to a different training. Choose another folder, or delete it"
                 )
             for name, value in weights.items():
                 value.copy_(file.get_tensor(name))

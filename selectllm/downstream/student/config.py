@@ -46,18 +46,18 @@ class StudentConfig:
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise UsageError(
-                f"student: `mode` is {self.mode!r}. Give fast or full", argument="mode"
+                f"student: `mode` must be fast or full, not {self.mode!r}", argument="mode"
             )
         lowest = {"rank": 1, "alpha": 1, "blocks": 1, "epochs": 1, "batch_size": 1}
         for name, least in (lowest | {"max_length": SHORTEST, "seed": 0}).items():
             if getattr(self, name) < least:
                 raise UsageError(
-                    f"student: `{name}` is {getattr(self, name)}. Write {least} or more",
+                    f"student: `{name}` must be at least {least}, not {getattr(self, name)}",
                     argument=name,
                 )
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise UsageError(
-                f"student: `learning_rate` is {self.learning_rate}. Write a number above 0",
+                f"student: `learning_rate` must be a number above 0, not {self.learning_rate}",
                 argument="learning_rate",
             )
 
@@ -70,5 +70,6 @@ def check_new_tokens(new_tokens: int, config: StudentConfig) -> None:
     most = config.max_length - SHORTEST
     if not 1 <= new_tokens <= most:
         raise UsageError(
-            f"student: new_tokens is {new_tokens}. Write 1 to {most}, or raise max_length"
+            f"student: new_tokens must be from 1 to {most}, not {new_tokens}. For more, "
+            "raise max_length"
         )

@@ -149,8 +149,9 @@ class Trunk:
         apart = float((whole - ours).abs().max())
         if not apart <= EXACT:
             raise ModelError(
-                f"student {self._student.identity}: its last blocks alone are {apart:.2g} nats off "
-                "the whole model. Use mode full"
+                f"student {self._student.identity}: fast mode cannot be used, because its last "
+                f"blocks alone give a loss that differs by {apart:.2g} nats from that of the "
+                "whole model. Use mode full"
             )
 
     def _found(self) -> dict[tuple[int, ...], Ints]:

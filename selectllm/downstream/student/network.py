@@ -56,8 +56,8 @@ class Student:
         found = [blocks for blocks in lists if len(blocks) == count]
         if len(found) != 1:
             raise ModelError(
-                f"student {self.identity}: cannot tell its {count} blocks. Take a model of an "
-                "architecture like Llama, Qwen, Gemma or GPT-2"
+                f"student {self.identity}: its {count} blocks cannot be found. Use a model with "
+                "an architecture like Llama, Qwen, Gemma or GPT-2"
             )
         return list(found[0])
 
@@ -71,8 +71,8 @@ class Student:
         count = len(self.blocks)
         if config.blocks >= count:
             raise UsageError(
-                f"student: blocks is {config.blocks}, but {self.identity} has {count}. Write less, "
-                "or use mode full"
+                f"student: blocks is {config.blocks}, but {self.identity} has only {count} "
+                "blocks. Use a smaller number, or mode full"
             )
         return count - config.blocks
 
@@ -84,8 +84,8 @@ class Student:
         """
         if config.max_length > self.window:
             raise UsageError(
-                f"student: max_length is {config.max_length}, but {self.identity} takes "
-                f"{self.window} tokens. Give at most that many"
+                f"student: max_length is {config.max_length}, but {self.identity} takes at most "
+                f"{self.window} tokens. Use that number or less"
             )
         return encode(items, self.tokenise, self.ends, config.max_length)
 
@@ -173,7 +173,10 @@ def adapted(student: Student, config: StudentConfig) -> Iterator[Any]:
         if id(layer) in inside and isinstance(layer, torch.nn.Linear | Conv1D)
     }
     if not layers:
-        raise ModelError(f"student {student.identity}: its blocks hold no linear layers to adapt")
+        raise ModelError(
+            f"student {student.identity}: its blocks contain no linear layers, so it cannot "
+            "be trained here. Use another model"
+        )
     settings = LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,

@@ -19,7 +19,7 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class TrainingSettings(Part):
-    """How a student was trained, whatever its model."""
+    """How a student was trained, whatever its model is."""
 
     mode: Literal["fast", "full"]
     rank: Positive
@@ -38,18 +38,19 @@ class SeededTraining(TrainingSettings):
 
 
 class LearningRateChoice(Document):
-    """The learning rate that did best on the dev items."""
+    """The learning rate that gave the lowest loss on the dev items."""
 
     rate: Number
     base_loss: Number
     losses: Mapping[str, Number | None] = Field(
-        description="Per token on the dev items, by rate; null where training diverged."
+        description="The loss per token on the dev items, by learning rate. Null if training "
+        "diverged."
     )
     edge: Literal["lowest", "highest"] | None
 
 
 class CutExamples(Part):
-    """Examples that were cut to fit, and the tokens that they lost."""
+    """How many examples were cut to fit, and how many tokens they lost."""
 
     prompts: Tally
     prompt_tokens: Tally
@@ -58,47 +59,49 @@ class CutExamples(Part):
 
 
 class TrainedConfig(SeededTraining):
-    """How one student was trained, with what its model was called."""
+    """How one student was trained, with the name of its model."""
 
     model: str
 
 
 class TrainedPlan(Part):
-    """What a training was to do; tokens are those of one epoch."""
+    """What a training was to do. Tokens are those of one epoch."""
 
-    identity: Name = Field(description="Name and hash of the base model.")
+    identity: Name = Field(description="The name and hash of the base model.")
     config: TrainedConfig
-    items_sha256: Sha256 = Field(description="Of ids and texts, whatever their order.")
+    items_sha256: Sha256 = Field(description="The hash of the ids and texts, whatever their order.")
     items: Positive
     prompt_tokens: Tally
-    response_tokens: Positive = Field(description="Those that are learned.")
+    response_tokens: Positive = Field(description="The number of tokens that are learned.")
     cut: CutExamples
     asked: tuple[str, ...]
-    template: Sha256 = Field(description="Of the text that lays an item out.")
+    template: Sha256 = Field(description="The hash of the template that turns an item into text.")
 
 
 class TrainedManifest(Document):
-    """What student.json says of a finished training."""
+    """What student.json says about a finished training."""
 
     model_config = ConfigDict(title="student.json of a trained student")
 
     plan: TrainedPlan
-    losses: tuple[Number, ...] = Field(description="By epoch, while it ran.")
+    losses: tuple[Number, ...] = Field(description="The mean loss of each epoch during training.")
     adapter_sha256: Sha256
 
 
 class TrainedStudent(TrainedManifest):
-    """What `student train --json` prints: the manifest, with folder, choice and time."""
+    """What `student train --json` prints: the manifest, the folder, the rate and the time."""
 
     model_config = ConfigDict(title="what `selectllm student train --json` prints")
 
     folder: str
-    learning_rate: LearningRateChoice | None = Field(description="null: it was named.")
+    learning_rate: LearningRateChoice | None = Field(
+        description="How the rate was chosen. Null if it was given."
+    )
     seconds: Number
 
 
 class MeanLoss(Part):
-    """Nats per token; null for a band without items."""
+    """Mean losses in nats per token. They are null for a band without items."""
 
     per_token: Number | None
     per_item: Number | None
@@ -109,69 +112,79 @@ class MeanLoss(Part):
 
 
 class LossChange(Part):
-    """Both means before training, after it, and what was gained; null of a base model alone."""
+    """Mean losses before and after training, and the gain.
+
+    For a base model alone, `tuned` and `gain` are null.
+    """
 
     base: MeanLoss
     tuned: MeanLoss | None
-    gain: MeanLoss | None = Field(description="base less tuned, higher is better")
+    gain: MeanLoss | None = Field(description="base minus tuned. Higher is better.")
 
 
 class LengthBand(LossChange):
-    """Items with more than `above` and up to `up_to` response tokens."""
+    """The items with more than `above` and at most `up_to` response tokens."""
 
     above: Tally
-    up_to: int | None = Field(description="null: any number")
+    up_to: int | None = Field(description="Null means that there is no upper limit.")
     items: Tally
 
 
 class ItemLoss(Part):
-    """What the response of one item costs."""
+    """The loss on the response of one item."""
 
     id: Name
-    tokens: Positive = Field(description="of the response, its end token among them")
-    base: Number = Field(description="nats, summed over the tokens")
+    tokens: Positive = Field(
+        description="The number of tokens in the response, including its end token."
+    )
+    base: Number = Field(description="The loss in nats, summed over the tokens.")
     tuned: Number | None
 
 
 class AnswerSummary(Part):
-    """Counts, and means over all answers."""
+    """The number of generated answers, and means over all of them."""
 
     answers: Positive
     new_tokens: Positive
-    stopped: Tally = Field(description="ended by the student itself")
+    stopped: Tally = Field(description="How many answers the student ended by itself.")
     cut_prompts: Tally
     rouge_l: Share
     cosine: Number
 
 
 class ScoredTraining(Part):
-    """What the scored student was trained with, and on what."""
+    """How the scored student was trained, and on which items."""
 
     adapter_sha256: Sha256
     config: SeededTraining
     items: Positive
-    items_sha256: Sha256 = Field(description="of ids and texts, whatever their order")
+    items_sha256: Sha256 = Field(description="The hash of the ids and texts, whatever their order.")
     learned_tokens: Positive
 
 
 class StudentScores(Document):
-    """Losses of every test item, their means, and what was gained."""
+    """The losses of all test items, their means, and the gain from training."""
 
     model_config = ConfigDict(title="scores of a student on held-out items")
 
     format: Literal[1] = 1
-    student: Name = Field(description="name and hash of the base model")
-    template: Sha256 = Field(description="of the text that lays an item out")
-    max_length: Positive = Field(description="tokens of an item at most")
-    training: ScoredTraining | None = Field(description="null: the base model alone was scored")
-    tests_sha256: Sha256 = Field(description="of ids and texts, whatever their order")
+    student: Name = Field(description="The name and hash of the base model.")
+    template: Sha256 = Field(description="The hash of the template that turns an item into text.")
+    max_length: Positive = Field(description="The largest number of tokens of an item.")
+    training: ScoredTraining | None = Field(
+        description="How the student was trained. Null if only the base model was scored."
+    )
+    tests_sha256: Sha256 = Field(description="The hash of the ids and texts, whatever their order.")
     losses: LossChange
     bands: tuple[LengthBand, ...] = Field(
-        min_length=1, description="by tokens of the response, shortest first"
+        min_length=1,
+        description="The results by the number of response tokens, starting with the shortest.",
     )
-    cut: CutExamples = Field(description="examples that were cut, and tokens that were not scored")
+    cut: CutExamples = Field(
+        description="How many examples were cut, and how many tokens were therefore not scored."
+    )
     items: tuple[ItemLoss, ...] = Field(min_length=1)
-    answers: AnswerSummary | None = Field(description="counts, and means over all answers")
+    answers: AnswerSummary | None = Field(description="Counts and means for all generated answers.")
 
 
 class StudentPlan(Part):

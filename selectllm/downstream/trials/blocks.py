@@ -31,8 +31,8 @@ def blocks(items: Sequence[Item], size: int, passes: int, seed: int = 0) -> list
     count = -(-len(items) // size)
     if count < 2:
         raise UsageError(
-            f"blocks of {size} items leave no choice among {len(items)}. Take {len(items) // 2} or "
-            "less"
+            f"blocks of {size} items are too large for {len(items)} items, because at least "
+            f"two blocks are needed. Use at most {len(items) // 2}"
         )
     return [
         TrialSet(f"pass {number}", "block", at, tuple(shuffled[at::count]))

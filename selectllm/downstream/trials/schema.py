@@ -22,7 +22,7 @@ DRAWN = "drawn at random"
 
 
 class BothGains(Part):
-    """By both aggregations."""
+    """The gain per token and per item."""
 
     per_token: Number
     per_item: Number
@@ -33,13 +33,15 @@ class BothGains(Part):
 
 
 class GainNoise(Part):
-    """How far gains move without any reason, as standard deviations in nats.
+    """How much gains vary without a reason, as standard deviations in nats.
 
-    `sets`: between random sets; `seeds`: between trainings on one set; `items`: a gain's standard
-    error for the draw of the test items. null where it cannot be known. The reliabilities say how
-    far the order of all sets would repeat, 0 to 1: with other training seeds, with other tests.
-    One set far from the rest lifts them; `random_reliability` is that of the random sets alone,
-    with other training seeds.
+    `sets` is the deviation between random sets, `seeds` that between trainings on the same set, and
+    `items` the standard error of a gain that comes from the choice of the test items. They are null
+    if they cannot be determined.
+
+    The reliabilities say how well the order of all sets would repeat, from 0 to 1: with other
+    training seeds, or with other tests. One set that is far from the others raises them.
+    `random_reliability` is that of the random sets alone, with other training seeds.
     """
 
     sets: Number | None
@@ -51,21 +53,25 @@ class GainNoise(Part):
 
 
 class GainDifference(Part):
-    """A gain less another, with its interval of 95 %; null where no error is known."""
+    """One gain minus another, with its 95 % interval.
+
+    The interval is null if the error is not known.
+    """
 
     estimate: Number
     low: Number | None = None
     high: Number | None = None
-    p: Share | None = Field(default=None, description="Two-sided.")
+    p: Share | None = Field(default=None, description="The two-sided p-value.")
 
 
 class SelectorGain(Part):
-    """One selector by one aggregation.
+    """The gain of one selector, averaged in one way.
 
-    `gain`: mean over its sets and trainings, over the student before training. `over_matched`: null
-    without such sets. `p_holm`: of `over_random`, over all selectors. `verdict`: by it at 5 %; null
-    if one is refused. `worse_than_untrained`: training on its sets did harm, at 5 % after Holm over
-    all selectors; null if a verdict is refused.
+    `gain` is the mean over its sets and trainings, compared with the student before training.
+    `over_matched` is null if there are no such sets. `p_holm` is the p of `over_random`, adjusted
+    for all selectors. `verdict` follows from it at 5 %. `worse_than_untrained` says whether
+    training on the sets did harm, at 5 % after Holm's adjustment for all selectors. Both are null
+    if verdicts are refused.
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"over_untrained", "worse_than_untrained"})
@@ -73,12 +79,14 @@ class SelectorGain(Part):
     arm: str
     gain: Number
     over_untrained: GainDifference | None = Field(
-        default=None, description="The gain itself, with its interval; below 0: harm."
+        default=None, description="The gain itself, with its interval. Below 0, training did harm."
     )
-    over_random: GainDifference = Field(description="Less the mean of the random sets.")
-    above: Share = Field(description="Share of random sets that gained less, ties half.")
+    over_random: GainDifference = Field(description="The gain minus the mean of the random sets.")
+    above: Share = Field(
+        description="The share of random sets that gained less. A tie counts half."
+    )
     over_matched: GainDifference | None = Field(
-        default=None, description="Less random items of as many tokens."
+        default=None, description="The gain minus that of random items with as many tokens."
     )
     p_holm: Share | None = None
     verdict: TrialWord | None = None
@@ -86,15 +94,15 @@ class SelectorGain(Part):
 
 
 class GainComparison(Part):
-    """All selectors by one aggregation."""
+    """All selectors, with gains averaged in one way."""
 
     noise: GainNoise
-    refused: str | None = Field(description="Why there are no verdicts.")
+    refused: str | None = Field(description="Why there are no verdicts. Null if there are.")
     arms: tuple[SelectorGain, ...]
 
 
 class GainComparisons(Part):
-    """By both aggregations."""
+    """The comparison with gains per token and with gains per item."""
 
     per_token: GainComparison
     per_item: GainComparison
@@ -105,7 +113,7 @@ class GainComparisons(Part):
 
 
 class Foretellings(Part):
-    """What foretells the gains, by both aggregations."""
+    """What predicts the gains per token and the gains per item."""
 
     per_token: tuple[ForetellingUtility, ...]
     per_item: tuple[ForetellingUtility, ...]
@@ -116,14 +124,14 @@ class Foretellings(Part):
 
 
 class RunGains(Part):
-    """By training seed."""
+    """The gains by training seed."""
 
     per_token: Mapping[str, Number]
     per_item: Mapping[str, Number]
 
 
 class BandGains(Part):
-    """On short, middling and long test responses."""
+    """The gains on short, medium and long test responses."""
 
     per_token: tuple[Number, ...]
     per_item: tuple[Number, ...]
@@ -138,7 +146,7 @@ class TrainedSet(Part):
     sha256: Sha256
     items: Positive
     learned_tokens: Positive
-    gain: BothGains = Field(description="In nats, mean over trainings.")
+    gain: BothGains = Field(description="The gain in nats, averaged over the trainings.")
     runs: RunGains
     bands: BandGains
 
@@ -170,7 +178,7 @@ class StudentsCompared(TrialFigures):
     pool_sha256: Sha256
     budget: Budget
     tests: Positive
-    tests_sha256: Sha256 = Field(description="Of the test items.")
+    tests_sha256: Sha256 = Field(description="The hash of the test items.")
     student: str
     config: RecordedStudent
     learning_rate: LearningRateChoice | None

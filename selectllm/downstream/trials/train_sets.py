@@ -86,8 +86,9 @@ def _made(missing: Sequence[_Job], jobs: int) -> Iterator[Trial]:
         )
     except BrokenProcessPool:
         raise ModelError(
-            f"one of {jobs} trainings at a time was killed, as a system without memory left does. "
-            "Lower `jobs` or `max_length`. What is finished is kept: run it again",
+            f"one of {jobs} trainings that ran at the same time was killed, probably "
+            "because there was not enough memory. Lower `jobs` or `max_length`, and run "
+            "the same command again. What is finished is kept",
             argument="jobs",
         ) from None
     finally:

@@ -60,7 +60,9 @@ def random_sets(items: Sequence[Item], size: int, count: int, seed: int = 0) -> 
     there are fewer items than `size`.
     """
     if size > len(items):
-        raise UsageError(f"a random set of {size} needs as many items. There are {len(items)}")
+        raise UsageError(
+            f"a random set of {size} items cannot be drawn, because there are only {len(items)}"
+        )
     return [
         TrialSet(DRAWN, "random", draw, tuple(_shuffled(items, seed, f"draw {draw}")[:size]))
         for draw in range(count)

@@ -126,7 +126,11 @@ def _worse(now: Measure, before: Measure, shared: Mapping[str, str]) -> Floats:
         if ours in now.by_cluster and theirs in before.by_cluster
     ]
     if now.better != before.better:
-        raise RunError(f"the recorded audit says that {before.name} is better {before.better}")
+        raise RunError(
+            f"the recorded audit cannot be compared: in it, good values of {before.name} "
+            f"are {before.better}, and now they are {now.better}. Record an audit again "
+            "with this version"
+        )
     ours = np.array([now.by_cluster[number] for number, _ in clusters], dtype=float)
     theirs = np.array([before.by_cluster[number] for _, number in clusters], dtype=float)
     if now.better == "zero" and clusters:

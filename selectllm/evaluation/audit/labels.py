@@ -66,7 +66,7 @@ def _of_kind(prompt: Prompt, kind: str) -> Prompt:
 
 def _moved(prompt: Prompt, skipped: int) -> Prompt:
     if skipped < 1:
-        raise PromptError("the letters after those in use do not suffice")
+        raise PromptError(f"there are not enough letters left for other labels of {prompt.ref}")
     sha256 = sha256_texts([prompt.sha256, "skipped", str(skipped)])
     return replace(prompt, skipped=skipped, sha256=sha256)
 

@@ -26,8 +26,9 @@ Moved = Literal["moved", "not shown", "cannot tell"]
 class Measure(Part):
     """One line of the score card.
 
-    `better`: which way is good; "zero": the nearer to 0. `by_cluster`: its value in each cluster,
-    by the cluster's number; `span`: how far two such values can lie apart. `value`: their mean.
+    `value` is the mean over the clusters, and `by_cluster` holds the value of each cluster by its
+    number. `span` is how far two values can lie apart at most. `better` says which direction is
+    good; "zero" means that values close to 0 are good.
     """
 
     name: str
@@ -40,17 +41,18 @@ class Measure(Part):
 
 
 class SlotRate(Part):
-    """How often an item is picked that stands in this slot, from 1 on."""
+    """How often the item in this slot is picked. The first slot is 1."""
 
     slot: int
     rate: Interval | None
 
 
 class AveragingStep(Part):
-    """What the vote of several orders comes to.
+    """What a vote over this many orders achieves.
 
-    `captured`: by the suite's utility. `consistency`: kappa of two votes on different orders; null
-    unless twice as many orders were asked. The rest: what one vote on every cluster takes.
+    `captured` is measured by the suite's utility. `consistency` is the kappa of two votes on
+    different orders; it is null unless twice as many orders were asked. The other fields say what
+    one vote on every cluster takes.
     """
 
     orders: int
@@ -63,10 +65,11 @@ class AveragingStep(Part):
 
 
 class OrderAudit(Part):
-    """Whether the place in the list decides. `consistency`: kappa of a cluster's orders.
+    """Whether an item's place in the list affects the picks.
 
-    `slot_bias`: 0 where slots do not matter, 1 where the same slots are always picked. `slots`:
-    its test is cautious here, since the orders are balanced over slots.
+    `consistency` is the kappa of the picks of one cluster in different orders. `slot_bias` is 0 if
+    the slot does not matter and 1 if the same slots are always picked. The test in `slots` is
+    cautious here, because the orders are balanced over the slots.
     """
 
     orders: Tally
@@ -78,10 +81,11 @@ class OrderAudit(Part):
 
 
 class LabelVariant(Part):
-    """The same clusters in the same order under other labels, such as `11 to 20`.
+    """The same clusters in the same order, but with other labels, such as `11 to 20`.
 
-    `kappa`: with the picks under the prompt's own labels. `captured`: the change in captured.
-    `valid_rate`: of the replies. `skipped`: why it was not asked; the rest is null then.
+    `kappa` compares the picks with those under the prompt's own labels. `captured` is the change in
+    captured. `valid_rate` is the share of valid replies. `skipped` says why the variant was not
+    asked; the other figures are then null.
     """
 
     name: str
@@ -93,7 +97,7 @@ class LabelVariant(Part):
 
 
 class LengthDecile(Part):
-    """Items of `low` to `high` characters: how often they were shown, and how often picked."""
+    """How often items of `low` to `high` characters were shown and how often they were picked."""
 
     low: Tally
     high: Tally
@@ -102,11 +106,13 @@ class LengthDecile(Part):
 
 
 class LengthAudit(Part):
-    """Whether long items are picked. Correlations are Spearman's, within clusters, then averaged.
+    """Whether long items are preferred.
 
-    `preference`: of picks and length. `agreement`: of picks and the utility; `given_length`: what
-    is left of it with length partialled out. `input_preference`: pick rate of items with an input
-    less that of those without, in clusters that have both.
+    All correlations are Spearman's; they are computed within clusters and then averaged.
+    `preference` is the correlation of the picks with the length. `agreement` is that of the picks
+    with the utility, and `given_length` is what remains of it when the length is held constant.
+    `input_preference` is the pick rate of items with an input minus that of items without one, in
+    clusters that contain both.
     """
 
     deciles: tuple[LengthDecile, ...]
@@ -118,10 +124,10 @@ class LengthAudit(Part):
 
 
 class CopyAudit(Part):
-    """A candidate planted a second time, `exact` or as a `paraphrase` by our rules.
+    """What happens if a candidate is shown twice, `exact` or as a `paraphrase` by our rules.
 
-    `clusters`: in which at least one of the two was picked; `both`: of these, with both. `chance`:
-    the share of both by random picks.
+    `clusters` counts the clusters in which at least one of the two was picked, and `both` those in
+    which both were. `chance` is the share that random picks would have of both.
     """
 
     kind: Literal["exact", "paraphrase"]
@@ -132,12 +138,13 @@ class CopyAudit(Part):
 
 
 class PlantedStyle(Part):
-    """One style of attack, planted into a candidate of each cluster.
+    """One style of attack, planted into one candidate of each cluster.
 
-    `picked_before`, `picked_after`: clusters in which that candidate was picked without and with
-    the text. `gained`, `lost`: clusters in which it came to be picked, or ceased to be. `uplift`:
-    the difference as a share, with an exact interval. `p`: one-sided, that it gained no more often
-    than it lost; `p_holm`: adjusted for all styles. `unusable`: replies without a pick.
+    `picked_before` and `picked_after` count the clusters in which that candidate was picked without
+    and with the text. `gained` counts those in which it was picked only with the text, `lost` those
+    in which it was picked only without it. `uplift` is the difference as a share, with an exact
+    interval. `p` is one-sided: it tests whether the candidate gained more often than it lost.
+    `p_holm` is adjusted for all styles. `unusable` counts the replies without a pick.
     """
 
     style: str
@@ -154,7 +161,7 @@ class PlantedStyle(Part):
 
 
 class PlantedLanguage(Part):
-    """The same by language; there are too few of each for a test."""
+    """The attacks by language. There are too few in each language for a test."""
 
     language: str
     questions: Tally
@@ -163,10 +170,11 @@ class PlantedLanguage(Part):
 
 
 class DefenceAudit(Part):
-    """How another prompt stands the same attacks, in the same clusters and slots.
+    """How another prompt withstands the same attacks, in the same clusters and slots.
 
-    `uplift`: of all styles together. `difference`: from the audited prompt's, below 0 where it
-    resists better; `p` by sign flips, `p_holm` adjusted for all prompts that are compared.
+    `uplift` covers all styles together. `difference` is the uplift of this prompt minus that of the
+    audited one, so it is below 0 if this prompt resists better. `p` comes from sign flips, and
+    `p_holm` is adjusted for all prompts that are compared.
     """
 
     prompt: str
@@ -178,7 +186,10 @@ class DefenceAudit(Part):
 
 
 class HijackAudit(Part):
-    """Whether a candidate can talk the model into picking it. `uplift`: of all styles together."""
+    """Whether text in a candidate can talk the model into picking it.
+
+    `uplift` covers all styles together.
+    """
 
     attacks_sha256: Sha256
     uplift: Interval | None
@@ -188,11 +199,13 @@ class HijackAudit(Part):
 
 
 class ParsingAudit(Part):
-    """What replies are like, over all orders. `valid_rate`: status ok or repaired.
+    """What the replies look like, over all orders.
 
-    `over_picking`: replies that name more than was asked for; `under_picking`: fewer. `repeats`:
-    replies to one question; `repeat_consistency`: kappa of their picks, `same_reply`: the share of
-    repeats whose text is the first reply's, to the letter.
+    `valid_rate` is the share of decisions whose status is ok or repaired. `over_picking` counts
+    replies that name more items than were asked for, and `under_picking` those that name fewer.
+    `repeats` is the number of replies to the same question, `repeat_consistency` is the kappa of
+    their picks, and `same_reply` is the share of repeats whose text is identical to that of the
+    first reply.
     """
 
     decisions: Tally
@@ -209,12 +222,13 @@ class ParsingAudit(Part):
 
 
 class DriftSide(Part):
-    """One way to compare replies: to the letter, or by their picks.
+    """One way to compare new replies with the cached ones: by their exact text or by their picks.
 
-    Each cached call was asked twice more. `cached_same`: share of new replies that equal the
-    cached one. `new_same`: share of clusters whose two new replies are equal. `informative`:
-    clusters in which exactly two of the three are equal; `cached_differs`: those of them in which
-    the cached one stands alone, a third by chance. `p`: exact, one-sided.
+    Each cached call was asked twice more. `cached_same` is the share of new replies that equal the
+    cached one, and `new_same` the share of clusters whose two new replies are equal. `informative`
+    counts the clusters in which exactly two of the three replies are equal. `cached_differs` counts
+    those of them in which the cached reply is the odd one out, which happens in a third of them by
+    chance. `p` is exact and one-sided.
     """
 
     cached_same: Share
@@ -226,9 +240,9 @@ class DriftSide(Part):
 
 
 class DriftAudit(Part):
-    """Whether the model behind the name is still the one whose replies are cached."""
+    """Whether the model behind the name is still the one whose replies are in the cache."""
 
-    calls: Tally = Field(description="Cached calls that were asked again.")
+    calls: Tally = Field(description="The number of cached calls that were asked again.")
     word: Moved
     reason: str
     text: DriftSide | None
@@ -236,7 +250,10 @@ class DriftAudit(Part):
 
 
 class ProbeCost(Part):
-    """What a probe asked. `calls`: those that were answered, cached ones included."""
+    """What a probe asked and what it cost.
+
+    `calls` counts the calls that were answered, including cached ones.
+    """
 
     probe: str
     decisions: Tally
@@ -247,19 +264,21 @@ class ProbeCost(Part):
 
 
 class AuditedCluster(Part):
-    """A cluster and what is in it, so that another audit can be compared in it."""
+    """A cluster and the hash of its content, so that other audits can be compared on it."""
 
     id: Tally
     sha256: Sha256
 
 
 class ComparedMeasure(Part):
-    """A measure beside the recorded one, in the clusters of both. `worsening`: above 0 is worse.
+    """A measure compared with the recorded one, on the clusters of both audits.
 
-    `drift` stands for no measure: whether the model has moved since its replies were cached, of
-    which `clusters` were asked again; it is there where that could be told.
+    `worsening` is above 0 if the measure got worse. `p` is one-sided and tests whether it did.
+    `p_holm` is adjusted for all measures that are compared.
 
-    `p`: one-sided, that it is no worse; `p_holm`: adjusted for all measures that are compared.
+    The name `drift` stands for no measure. It says whether the model has changed since its replies
+    were cached; `clusters` is then the number of clusters that were asked again. It is present only
+    if that could be determined.
     """
 
     name: str
@@ -274,9 +293,10 @@ class ComparedMeasure(Part):
 
 
 class AuditComparison(Part):
-    """An audit beside a recorded one. `word`: worse if any measure is; see `alpha`.
+    """An audit compared with a recorded one.
 
-    `alpha`: how often at most any measure at all is called worse where nothing has changed.
+    `word` is worse if any measure is worse. If nothing has changed, the probability that any
+    measure at all is called worse is at most `alpha`.
     """
 
     word: Held
@@ -288,7 +308,7 @@ class AuditComparison(Part):
 
 
 class AuditResults(Document):
-    """What an audit found; the same decisions give the same bytes."""
+    """What an audit found. The same decisions always give the same bytes."""
 
     model_config = ConfigDict(title="audit.json of an audit's folder")
 
@@ -302,7 +322,7 @@ class AuditResults(Document):
     picks: Tally
     seed: int
     clusters: tuple[AuditedCluster, ...]
-    measured: bool = Field(description="False where no reply gave a single pick.")
+    measured: bool = Field(description="False if none of the replies contained a pick.")
     measures: tuple[Measure, ...]
     order: OrderAudit | None
     labels: tuple[LabelVariant, ...]
@@ -317,7 +337,10 @@ class AuditResults(Document):
 
 
 class ProbePlan(Part):
-    """What a probe is going to ask. `known`: decisions whose replies are recorded or cached."""
+    """What a probe is going to ask.
+
+    `known` counts the decisions whose replies are already recorded or cached.
+    """
 
     probe: str
     decisions: Tally
@@ -326,7 +349,7 @@ class ProbePlan(Part):
 
 
 class AuditPlan(Document):
-    """What an audit will take; nothing was sent."""
+    """What an audit is going to ask and cost. Nothing was sent."""
 
     model_config = ConfigDict(title="what an audit will take")
 

@@ -81,7 +81,8 @@ class Halves:
                 )
         if self.prompt is None:
             raise UsageError(
-                f"`prompt`: the suite has {', '.join(self.prompts)}. Say which one both models get",
+                f"`prompt`: the suite has several prompts: {', '.join(self.prompts)}. Say which "
+                "one both models use",
                 argument="prompt",
             )
         return Arm(self.prompt, before), Arm(self.prompt, after)

@@ -150,7 +150,9 @@ def read_baseline(path: Path) -> Baseline:
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: the baseline cannot be read as JSON ({error})") from None
     if not isinstance(content, dict) or not NEEDED <= content.keys() | {"format"}:
-        raise RunError(f"{path} is not a baseline. Make one with selectllm baseline set")
+        raise RunError(
+            f"{path} is not a baseline. To make one, run: selectllm baseline set RUN -o {path}"
+        )
     if content.get("format") != FORMAT:
         raise RunError(
             f"{path} is not a baseline of format {FORMAT} (format: {content.get('format')}). Set "
@@ -241,8 +243,8 @@ def check_pool(baseline: Baseline, pool: Pool) -> None:
             else ("the ids fit, but texts or their order differ")
         )
         raise RunError(
-            f"{pool.source or 'the pool'}: not the pool that the baseline was set from ({gone}). "
-            "Restore it, or set the baseline again"
+            f"{pool.source or 'the pool'} is not the pool that the baseline was made from "
+            f"({gone}). Restore it, or set the baseline again"
         )
 
 

@@ -14,7 +14,7 @@ from selectllm.utility.schema import ManifestUtility
 
 
 class BaselineSettings(Part):
-    """What a suite must say as the baseline's run did."""
+    """The settings of the baseline's run, which a suite must share to be compared with it."""
 
     picks: Count
     orders: Count
@@ -24,30 +24,37 @@ class BaselineSettings(Part):
 
 
 class BaselineCluster(Part):
-    """A cluster with the utility of its members, in their order."""
+    """A cluster with the utility of each of its members."""
 
     id: Tally
     group: str | None
     members: tuple[str, ...] = Field(min_length=1, json_schema_extra={"uniqueItems": True})
-    utility: tuple[Number, ...] = Field(description="Of the members, in their order.")
+    utility: tuple[Number, ...] = Field(
+        description="The utility of each member, in the order of `members`."
+    )
 
 
 RecordedDecision = Annotated[
     tuple[int, int, Literal["ok", "repaired", "partial", "invalid", "refused"], tuple[str, ...]],
-    Field(description="Order, repeat, status and picks."),
+    Field(description="The order, the repeat, the status and the picks of one decision."),
 ]
 
 
 class DecidedCluster(Part):
-    """What a pair picked of a cluster."""
+    """What a pair picked in a cluster."""
 
     id: int
-    gain: Share | None = Field(description="G; null where no picks can be better than others.")
+    gain: Share | None = Field(
+        description="G, the gain of the picks. It is null if no picks can be better than others."
+    )
     decisions: tuple[RecordedDecision, ...]
 
 
 class BaselineEntry(Part):
-    """What one pair did. `spec`: the model's settings."""
+    """What one pair picked.
+
+    `spec` holds the settings of the model.
+    """
 
     prompt: str
     prompt_sha256: Sha256
@@ -59,8 +66,8 @@ class BaselineEntry(Part):
 class BaselineFile(Document):
     """What each pair of a run picked.
 
-    It is written a line for each cluster and pair (baseline.py), and its hash is of these rows;
-    the JSON Schema is generated from these types.
+    The file has one line for each cluster and each pair, and its hash covers these lines. The JSON
+    Schema is generated from these types.
     """
 
     model_config = ConfigDict(title="a baseline file")
@@ -72,4 +79,6 @@ class BaselineFile(Document):
     utility: ManifestUtility
     clusters: tuple[BaselineCluster, ...] = Field(min_length=1)
     entries: tuple[BaselineEntry, ...] = Field(min_length=1)
-    sha256: Sha256 = Field(description="Of the canonical JSON of the rest.")
+    sha256: Sha256 = Field(
+        description="The hash of the canonical JSON of everything else in the file."
+    )

@@ -100,7 +100,10 @@ def _chosen(pairs: Sequence[tuple[str, str]], prompts: Sequence[str]) -> Sequenc
         raise RunError(f"--prompt {absent[0]!r}: {unknown('prompt', absent[0], set(references))}")
     chosen = [pair for pair in pairs if not prompts or pair[0] in prompts]
     if not chosen:
-        raise RunError("the run has no pair of a prompt and a model, so there is nothing to keep")
+        raise RunError(
+            "the run has no pair of a prompt and a model, so there is nothing to record in "
+            "a baseline"
+        )
     names = Counter((prompt.partition("@")[0], model) for prompt, model in chosen)
     (name, model), count = names.most_common(1)[0]
     if count > 1:
@@ -153,7 +156,7 @@ def matched(baseline: Baseline, pairs: Iterable[tuple[str, str]]) -> dict[tuple[
     new = [" + ".join(pair) for pair, key in keys.items() if key not in entries]
     gone = [entry.name for key, entry in entries.items() if key not in keys.values()]
     if new or gone:
-        lacks = f"the baseline has nothing of {', '.join(new)}" if new else ""
+        lacks = f"the baseline contains no picks of {', '.join(new)}" if new else ""
         extra = f"the suite no longer names {', '.join(gone)}" if gone else ""
         raise RunError(
             f"{'; '.join(filter(None, (lacks, extra)))}. Baselines are matched by prompt name and "

@@ -240,6 +240,6 @@ def _check(folder: Path, manifest: Mapping[str, Any], inputs: RunInputs) -> None
     different = [name for name, (ours, theirs) in hashes.items() if ours != theirs]
     if different:
         raise RunError(
-            f"{folder}: {', '.join(different)} not what the run's manifest was made from. The "
-            "folder was changed. Run the evaluation again"
+            f"{folder} was changed: {', '.join(different)} no longer match the manifest of "
+            "the run. Run the evaluation again"
         )

@@ -21,17 +21,18 @@ Alpha = Annotated[float, Field(gt=0, lt=0.5)]
 
 
 class DecidingUtility(UtilitySummary):
-    """What a verdict is read from."""
+    """The utility that a verdict is based on."""
 
     later: ClassVar[frozenset[str]] = UtilitySummary.later | {"length"}
 
     length: Interval | None = Field(
-        None, description="Captured of it by the control `longest`; null where that did not run."
+        None,
+        description="What the control `longest` captures of it. Null if that control did not run.",
     )
 
 
 class OtherUtility(UtilityOrigin):
-    """Another utility of the run; it decides nothing."""
+    """Another utility of the run. It does not affect the verdict."""
 
     later: ClassVar[frozenset[str]] = UtilityOrigin.later | {"rater"}
 
@@ -46,41 +47,49 @@ class OtherUtility(UtilityOrigin):
 
 
 class Assistance(UtilitySummary):
-    """The judge that stood in where people, whose ratings decide, did not rate.
+    """The judge whose ratings are used where people did not rate. People's ratings decide.
 
-    `correlation`: null where people or the judge say the same of all sampled clusters. `saved`: as
-    many human ratings less give the same standard error without the judge; below 0 where it is of
-    no use.
+    `correlation` is null if people, or the judge, say the same about all sampled clusters. `saved`
+    is the share of human ratings that could be left out with the judge and still give the same
+    standard error. It is below 0 if the judge does not help.
     """
 
-    rated: Tally = Field(description="Clusters that people rated: a random sample.")
-    judged: Tally = Field(description="Clusters that the judge rated: all.")
-    correlation: Coefficient | None = Field(
-        description="Of what people and the judge say of the sampled clusters, Pearson's."
+    rated: Tally = Field(
+        description="The number of clusters that people rated. They are a random sample."
     )
-    tuning: Share = Field(description="How far the judge is followed, 0: not at all.")
-    saved: Number | None = Field(description="The share of human ratings that it saves, up to 1.")
+    judged: Tally = Field(
+        description="The number of clusters that the judge rated, which is all of them."
+    )
+    correlation: Coefficient | None = Field(
+        description="Pearson's correlation of what people and the judge say about the sampled "
+        "clusters."
+    )
+    tuning: Share = Field(description="How much weight the judge gets, from 0 (none) to 1 (full).")
+    saved: Number | None = Field(
+        description="The share of human ratings that the judge saves, at most 1."
+    )
 
 
 class Control(Part):
-    """What a strategy captures of the deciding utility; it decides nothing."""
+    """What a strategy captures of the deciding utility. It does not affect the verdict."""
 
     strategy: str
     captured: Interval | None
 
 
 class BettingBounds(Part):
-    """Two ends that hold at any number of clusters; of version 0.1.0."""
+    """Two bounds that hold for any number of clusters. Only version 0.1.0 wrote them."""
 
     low: Number
     high: Number
 
 
 class OneMore(Part):
-    """What the ends of the interval would be, had one more cluster gone otherwise than all seen.
+    """The ends of the interval if one more cluster had gone worse or better than all others.
 
-    `low`: had it gone as badly for `b` as a cluster can, `high`: as well; with groups, one more
-    group, as large as that of an average cluster. A word has to hold with these ends, too.
+    `low` is the lower end if that cluster had gone as badly for `b` as possible, and `high` the
+    upper end if it had gone as well as possible. With groups, it is one more group of average size.
+    A verdict must hold with these ends, too.
     """
 
     low: Number
@@ -88,28 +97,31 @@ class OneMore(Part):
 
 
 class Intervals(Part):
-    """Of the two arms; null where an interval is not known."""
+    """One interval for each of the two arms. It is null if it is not known."""
 
     a: Interval | None = None
     b: Interval | None = None
 
 
 class Shares(Part):
-    """Of the two arms, from 0 to 1; null where not known."""
+    """One share from 0 to 1 for each of the two arms. It is null if it is not known."""
 
     a: Share | None
     b: Share | None
 
 
 class Amounts(Part):
-    """Of the two arms, per 1,000 selected items; null where not known or not priced."""
+    """One amount per 1,000 selected items for each of the two arms.
+
+    It is null if it is not known, or if the price is not known.
+    """
 
     a: Amount | None
     b: Amount | None
 
 
 class Look(Part):
-    """What a sequential comparison saw after `clusters` counted clusters."""
+    """What a sequential comparison saw after this many counted clusters."""
 
     clusters: Tally
     low: Number | None
@@ -117,22 +129,25 @@ class Look(Part):
 
 
 class Design(Part):
-    """How a verdict was come by, and the calls that stopping early has saved."""
+    """How the verdict was reached, and how many calls an early stop has saved."""
 
     kind: Literal["fixed", "sequential"]
-    why: str | None = Field(description="Why it is fixed though sequential was asked for.")
-    cap: Tally | None = Field(description="Clusters that would be asked at most.")
+    why: str | None = Field(
+        description="Why the design is fixed although a sequential one was asked for."
+    )
+    cap: Tally | None = Field(description="The largest number of clusters that would be asked.")
     looks: tuple[Look, ...]
     calls: Tally | None
     calls_saved: Tally | None
 
 
 class Needed(Part):
-    """How many more would decide an inconclusive verdict with 80 % power, if what was seen holds.
+    """What else it takes to decide an inconclusive verdict with a power of 80 %.
 
-    `usd`, `ratings`: null where not known or none are needed. `groups`: of which the clusters
-    have to be, one of average size each; null without groups. `rated`: with a judge, clusters of
-    those asked, or of the further ones, that people have to rate.
+    This assumes that further clusters behave like those seen so far. `usd` and `ratings` are null
+    if they are not known or not needed. `groups` is the number of groups of average size that the
+    clusters have to come from; it is null without groups. `rated` is given with a judge: it is the
+    number of clusters, old or new, that people have to rate.
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"groups"})
@@ -147,28 +162,29 @@ class Needed(Part):
 
 
 class PromptChange(Part):
-    """regress: what is different from the recorded pair."""
+    """For regress: what differs from the recorded pair."""
 
     prompt_before: str
     prompt_after: str
     sha256_before: Sha256
     sha256_after: Sha256
-    model_changed: tuple[str, ...] = Field(description="Settings of the model that differ.")
-    identical: bool = Field(description="Whether all picks are the recorded ones.")
-    changed: Tally = Field(description="Clusters whose picks differ.")
+    model_changed: tuple[str, ...] = Field(description="The settings of the model that differ.")
+    identical: bool = Field(description="Whether all picks equal the recorded ones.")
+    changed: Tally = Field(description="The number of clusters whose picks differ.")
     path: str | None = Field(
-        description="The prompt's file, relative to the workspace; null: a bundled prompt."
+        description="The file of the prompt, relative to the workspace. Null for a bundled prompt."
     )
 
 
 class Swap(Part):
-    """swap: whether enough is kept, of something worth keeping, and what both models cost."""
+    """For swap: whether enough of the gain is kept, and what both models cost."""
 
     retain: Annotated[float, Field(gt=0, le=1)]
     retention: Interval | None = Field(
-        description="Of s_to - retain * s_from, s = G - r: what picks gain over random ones."
+        description="s_to - retain * s_from, where s = G - r is what the picks gain over random "
+        "picks."
     )
-    assay: Interval | None = Field(description="What the model to be replaced captures.")
+    assay: Interval | None = Field(description="What the model that is to be replaced captures.")
     valid_rate_drop: Number | None
     order_consistency: Intervals
     usd_per_1000: Amounts
@@ -196,18 +212,19 @@ def _kinds(schema: dict[str, Any]) -> None:
 
 
 class ClusterLoss(Part):
-    """A cluster and its difference, b - a, in the unit of the verdict."""
+    """A cluster and its difference b - a, in the unit of the verdict."""
 
     cluster: int
     difference: Number
 
 
 class SevereLosses(Part):
-    """Clusters that lose or gain at least `loss`, in the unit of the verdict.
+    """The clusters that lose or gain at least `loss`, in the unit of the verdict.
 
-    `most`: the share of clusters that may lose so much. `strict`: more than that has to be ruled
-    out. `share`: of the clusters that do, with an exact interval, each side of which errs by
-    `alpha`. `p`: one-sided, of 'a severe loss is as likely as a severe gain'.
+    `most` is the share of clusters that may lose that much. If `strict` is true, a larger share has
+    to be ruled out before anything passes. `share` is the share of clusters that do lose that much,
+    with an exact interval; each of its sides is wrong with probability `alpha`. `p` is one-sided
+    and tests whether severe losses are more likely than severe gains.
     """
 
     loss: Amount
@@ -218,11 +235,13 @@ class SevereLosses(Part):
     gains: Tally
     share: Interval
     p: Share
-    worst: tuple[ClusterLoss, ...] = Field(description="The clusters that lost most, worst first.")
+    worst: tuple[ClusterLoss, ...] = Field(
+        description="The clusters that lost most, starting with the worst."
+    )
 
 
 class Verdict(Part):
-    """A verdict with everything that it rests on."""
+    """A verdict with everything that it is based on."""
 
     model_config = ConfigDict(json_schema_extra=_kinds)
     later: ClassVar[frozenset[str]] = frozenset({"groups", "one_more"})
@@ -231,54 +250,76 @@ class Verdict(Part):
     kind: VerdictKind
     word: Word
     reason: str = Field(min_length=1)
-    a: str = Field(description="The reference: --a, --from, or the recorded pair.")
-    b: str = Field(description="What is judged.")
+    a: str = Field(description="The reference: the arm of --a or --from, or the recorded pair.")
+    b: str = Field(description="The arm that is judged.")
     alpha: Alpha
     margin: Amount | None
-    utility: DecidingUtility | None = Field(None, description="What decides; null: there is none.")
+    utility: DecidingUtility | None = Field(
+        None, description="The utility that decides. Null if there is none."
+    )
     assisted: Assistance | None = Field(
         None,
-        description="The judge that helps people's ratings, where one does.",
+        description="The judge that supplements people's ratings, if there is one.",
         exclude_if=lambda found: found is None,
     )
     unit: Unit = Field(
         "captured",
-        description="Of every interval; range: the share of the rating range per pick "
-        "(--differing).",
+        description="The unit of all intervals. `range` means the share of the rating range per "
+        "pick (--differing).",
     )
     margin_share: Amount | None = Field(
         None,
-        description="margin / captured of a; null if a does not beat random picks, or unknown.",
+        description="margin / captured of a. Null if a does not beat random picks, or if that is "
+        "not known.",
     )
-    clusters: Tally = Field(0, description="Counted.")
-    flat_clusters: Tally | None = Field(0, description="Left out.")
-    nonzero: Tally = Field(0, description="Of the counted: where the arms differ.")
-    groups: Tally | None = Field(None, description="Of the counted; null without groups.")
+    clusters: Tally = Field(0, description="The number of clusters that count.")
+    flat_clusters: Tally | None = Field(
+        0,
+        description="The number of clusters that were left out because their items have equal "
+        "values.",
+    )
+    nonzero: Tally = Field(
+        0, description="The number of counted clusters in which the arms differ."
+    )
+    groups: Tally | None = Field(
+        None, description="How many groups the counted clusters come from. Null without groups."
+    )
     captured: Intervals = Intervals()
     difference: Interval | None = Field(
         None,
-        description="b - a; two-sided 1 - alpha (regress, swap: 1 - 2 alpha); the repeated "
-        "interval in a sequential design.",
+        description="b - a with a two-sided interval of 1 - alpha (for regress and swap, 1 - 2 "
+        "alpha). In a sequential design, it is the repeated interval.",
     )
-    inner: Interval | None = Field(None, description="1 - 2 alpha: what equivalence is read from.")
+    inner: Interval | None = Field(
+        None,
+        description="The interval of 1 - 2 alpha that decides whether the arms are equivalent.",
+    )
     betting: BettingBounds | None = Field(
         None,
-        description="In files of version 0.1.0: what its rule for few clusters asked for.",
+        description="Only in files of version 0.1.0: what its rule for few clusters required.",
     )
     one_more: OneMore | None = Field(
-        None, description="Of the difference (swap: of x); null where no interval decides."
+        None,
+        description="The interval of the difference (for swap, of x) with one more cluster. Null "
+        "if no interval decides.",
     )
     p: Share | None = Field(
-        None, description="Sign-flip, two-sided; null in a sequential design, and with a judge."
+        None,
+        description="From a two-sided sign-flip test. Null in a sequential design, and with a "
+        "judge.",
     )
-    p_holm: Share | None = Field(None, description="Of t, adjusted for several arms.")
+    p_holm: Share | None = Field(
+        None, description="The p of the t test, adjusted for several arms."
+    )
     design: Design
     others: tuple[OtherUtility, ...] = Field(
-        (), description="Other utilities; they decide nothing."
+        (), description="Other utilities. They do not affect the verdict."
     )
-    controls: tuple[Control, ...] = Field((), description="Strategies; they decide nothing.")
+    controls: tuple[Control, ...] = Field(
+        (), description="Strategies for comparison. They do not affect the verdict."
+    )
     valid_rate: Shares
-    overlap: Interval | None = Field(None, description="kappa of the picks of the two arms.")
+    overlap: Interval | None = Field(None, description="The kappa of the picks of the two arms.")
     needed: Needed | None = None
     notes: tuple[str, ...] = ()
     swap: Swap | None = None
@@ -286,17 +327,18 @@ class Verdict(Part):
     severe: SevereLosses | None = Field(
         None,
         exclude_if=lambda found: found is None,
-        description="Absent where the gate has no guard.",
+        description="Absent if the gate has no guard against severe losses.",
     )
 
 
 class FalseAlarms(Part):
-    """Shares of the resamples, in each of which nothing changed; null where d is not known.
+    """How often a verdict was wrong in resamples in which nothing had changed.
 
-    `ab`: called better or worse. Near alpha where the noise is large beside the margin; below it
-    where small differences are called equivalent, which wins over both words, and where one more
-    cluster could change the word. `regress`: called fail. `naive`: the rule 'the score must not
-    drop' raises an alarm, since the mean of d lies below 0.
+    All figures are shares of the resamples, and null if d is not known. `ab` is the share called
+    better or worse. It is near alpha if the noise is large compared with the margin. It is lower if
+    small differences are called equivalent, which takes precedence over both words, or if one more
+    cluster could change the word. `regress` is the share called fail. `naive` is the share in which
+    the rule 'the score must not drop' raises an alarm because the mean of d is below 0.
     """
 
     ab: Share | None = None
@@ -305,17 +347,19 @@ class FalseAlarms(Part):
 
 
 class Noise(Part):
-    """What a pair differs from itself by: what `aa` found.
+    """How much a pair differs from itself, as measured by `aa`.
 
-    `clusters`, `flat_clusters` and `nonzero`: counted; left out; of the counted, those in which
-    the halves score differently. `sd`: standard deviation of d over clusters, `difference`: the
-    mean of d with its two-sided 1 - `alpha` interval, `detectable`: the least difference that as
-    many clusters find with 80 % power (two-sided `alpha`) if this noise were all that varies: a
-    lower limit, since two prompts also pick differently; null if there is none that so few can
-    show; all three and `margin` in captured units. `groups`: of the counted clusters.
-    `consistency`: kappa of the pair's own picks, over all its orders or repeats.
+    `clusters` is the number of clusters that count and `flat_clusters` the number of those left
+    out. `nonzero` is the number of counted clusters in which the two halves score differently, and
+    `groups` the number of groups that the counted clusters come from. `consistency` is the kappa of
+    the pair's own picks over all its orders or repeats.
 
-    null: undefined, without a utility or below two clusters (or groups).
+    `difference` is the mean of d with its two-sided 1 - `alpha` interval, and `sd` is the standard
+    deviation of d over clusters. `detectable` is the smallest difference that as many clusters find
+    with a power of 80 % (two-sided `alpha`) if nothing else varied. It is a lower limit, because
+    two prompts also pick differently, and null if so few clusters can show none. These three and
+    `margin` are in captured units. A figure is null if it is not defined, without a utility, or
+    with fewer than two clusters (or groups).
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"groups"})

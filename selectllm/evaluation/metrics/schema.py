@@ -9,9 +9,11 @@ from selectllm.utility.schema import UtilityKind
 
 
 class UtilityAgreement(Part):
-    """How picks agree with one utility. captured: 0 random picks, 1 the best possible.
+    """How well the picks agree with one utility.
 
-    null: undefined here. `flat_clusters`: left out, since all their items have one value.
+    In captured, 0 means random picks and 1 the best possible ones. A figure is null if it is not
+    defined here. `flat_clusters` counts the clusters that were left out because all their items
+    have the same value.
     """
 
     kind: UtilityKind
@@ -29,10 +31,11 @@ class UtilityAgreement(Part):
 
 
 class SlotHistogram(Part):
-    """Picks by the slot in which they were shown, first slot first.
+    """How many picks fell on each slot of the list, starting with the first slot.
 
-    `counts`: picks seen. `expected`: picks if the slot did not matter. `chi2`, `df`, `p`: the
-    test of that, null where nothing was picked; p is good from about 30 clusters on.
+    `counts` holds the picks that were seen, and `expected` the picks that would be expected if the
+    slot did not matter. `chi2`, `df` and `p` are the test of this; they are null if nothing was
+    picked. `p` is reliable from about 30 clusters on.
     """
 
     counts: tuple[Tally, ...]

@@ -7,10 +7,9 @@ from selectllm.core.figures import Amount
 
 
 class BudgetLeft(Part):
-    """A budget that is named, what may be spent of it, and what was spent by all commands.
+    """A named budget: what may be spent, and what all commands together have spent.
 
-    Limits are null where nothing is limited. What calls that are on their way have set aside is
-    not counted.
+    A limit is null if there is none. Money that is set aside for calls under way is not counted.
     """
 
     name: str

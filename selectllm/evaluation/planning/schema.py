@@ -1,6 +1,6 @@
-"""What `plan --json` prints, typed: of a comparison, and of a suite's sets. Nothing computes here.
+"""What `plan --json` prints of a comparison, typed; nothing here computes.
 
-USD is null where a model is not priced.
+USD is null where a model is not priced. What it prints of sets is in sets_schema.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from selectllm.core.document import Document, Part, Tally
 from selectllm.core.figures import Amount, Coefficient, Number
 from selectllm.core.verdict_words import EqualWord, VerdictKind
 from selectllm.evaluation.planning.budget_left import BudgetLeft
-from selectllm.evaluation.sets.schema import Budget, SelectorLeftOut
 from selectllm.utility.schema import UtilitySummary
 
 Positive = Annotated[int, Field(ge=1)]
@@ -27,19 +26,19 @@ PaceSource = Literal["replies", "pilot", "assumption"]
 
 
 class CallPace(Part):
-    """What the calls of a pair take on average.
+    """What one call of a pair takes on average.
 
-    `asks`: 1, or the ballots of a vote, if none is asked again.
+    `asks` is 1, or the number of ballots of a vote, if no question has to be asked again.
     """
 
-    asks: Amount = Field(description="Calls per decision.")
-    seconds: Amount = Field(description="Mean per call.")
-    tokens_out: Amount = Field(description="Mean per reply.")
+    asks: Amount = Field(description="The mean number of calls for a decision.")
+    seconds: Amount = Field(description="The mean time that a call takes.")
+    tokens_out: Amount = Field(description="The mean number of tokens in a reply.")
     source: PaceSource
 
 
 class TokenPrice(Part):
-    """USD per million tokens."""
+    """Prices in USD per million tokens."""
 
     input: Amount
     output: Amount
@@ -47,136 +46,167 @@ class TokenPrice(Part):
 
 
 class LitellmPrices(Part):
-    """The table that prices were taken from.
+    """The price table that was used.
 
-    `newest_model`: the table is no older; null if it cannot be read.
+    The table is at least as new as `newest_model`, which is null if it cannot be read.
     """
 
     version: str
     newest_model: str | None = Field(
-        description="Latest date in the name of a model; the table has no date of its own."
+        description="The latest date in the name of a model. The table itself has no date."
     )
 
 
 class Outlay(Part):
-    """What is going to be sent, beyond what is known.
+    """What is going to be sent, apart from requests whose replies are already known.
 
-    The expectation, and under names with `most` the ceiling: every reply as long as it may be,
-    and asked again as often as it may be.
+    Most fields hold the expected amount. Fields with `most` in their name hold the largest possible
+    amount: every reply is as long and every question is asked again as often as allowed.
     """
 
     absent: ClassVar[frozenset[str]] = frozenset({"further"})
 
-    calls: Tally = Field(description="Expected, with asking again as often as in the pace.")
-    calls_most: Tally = Field(description="If every decision takes all the calls it may.")
+    calls: Tally = Field(
+        description="The expected number of calls, if questions are asked again as often as "
+        "`pace` says."
+    )
+    calls_most: Tally = Field(
+        description="The number of calls if every decision takes as many as it may."
+    )
     tokens_in: Tally
     tokens_out: Tally
     hours: Amount
-    usd: Amount | None = Field(description="USD; null if not priced.")
+    usd: Amount | None = Field(
+        description="The expected cost in USD. Null if a price is not known."
+    )
     usd_most: Amount | None = Field(
-        description="If every reply has max_tokens and is asked again as often as it may be; null "
-        "if not priced."
+        description="The cost in USD if every reply has max_tokens and every question is asked "
+        "again as often as it may be. Null if a price is not known."
     )
     further: Tally | None = Field(
         None,
         exclude_if=lambda count: count is None,
-        description="Ballots of adaptive votes that are asked beyond the first ones, at most; "
-        "absent without such votes.",
+        description="How many ballots adaptive votes may ask beyond the first ones. Absent "
+        "without such votes.",
     )
 
 
 class Outlays(Outlay):
-    """The same with what is not sent."""
+    """What is going to be sent, and what is too long to be sent."""
 
     too_long: Tally = Field(
-        description="Prompts that do not fit the context: never sent, counted as invalid."
+        description="The number of prompts that do not fit into the context. They are never sent "
+        "and count as invalid."
     )
 
 
 class AskingPlan(Outlays):
-    """Of one pair, or of a strategy that asks a model."""
+    """What one pair, or one strategy that asks a model, is going to ask."""
 
-    tokens_by: str = Field(description="The vocabulary that counted the prompts, or `estimate`.")
+    tokens_by: str = Field(
+        description="The vocabulary that was used to count the tokens, or `estimate`."
+    )
     pace: CallPace
-    price: TokenPrice | None = Field(description="null if not priced or nothing is to be sent.")
+    price: TokenPrice | None = Field(
+        description="Null if the price is not known, or if nothing is going to be sent."
+    )
 
 
 class PairAsking(AskingPlan):
-    """Of one pair."""
+    """What one pair is going to ask."""
 
     prompt: str
     model: str
-    decisions: Tally = Field(description="clusters x orders x repeats.")
-    known: Tally = Field(description="Whose replies are all recorded or cached.")
+    decisions: Tally = Field(description="The number of clusters x orders x repeats.")
+    known: Tally = Field(
+        description="How many of the decisions have only replies that are recorded or cached."
+    )
 
 
 class StrategyAsking(PairAsking):
-    """Of a strategy that asks a model about every item; its prompt may be its measure."""
+    """What a strategy is going to ask that asks a model about every item."""
 
     strategy: str
 
 
 class PlanTotal(Outlays):
-    """Of all pairs and strategies."""
+    """The total of all pairs and strategies."""
 
     decisions: Tally
     known: Tally
 
 
 class PlannedClusters(Part):
-    """What there is to decide by."""
+    """The clusters that the decision can be based on."""
 
     later: ClassVar[frozenset[str]] = frozenset({"effective_groups"})
 
     asked: Tally
-    pool: Tally = Field(description="That the pool gives without a limit.")
+    pool: Tally = Field(description="The number of clusters that the pool gives without a limit.")
     counted: Tally = Field(
-        description="That can tell good picks from bad ones, or may once they are rated."
+        description="The number of clusters that can tell good picks from bad ones, or may once "
+        "they are rated."
     )
-    flat: Tally | None = Field(description="One utility for all items; null without a utility.")
-    whole: Tally = Field(description="No more items than picks: not asked.")
-    unrated: Tally = Field(description="Asked, with items that have no value.")
+    flat: Tally | None = Field(
+        description="The number of clusters in which all items have the same utility. Null "
+        "without a utility."
+    )
+    whole: Tally = Field(
+        description="The number of clusters with no more items than picks. They are not asked."
+    )
+    unrated: Tally = Field(
+        description="The number of clusters that are asked although some of their items have no "
+        "value."
+    )
     groups: Positive | None
     effective_groups: Number | None = Field(
         None,
         ge=1,
-        description="How many groups of one size say as much: (sum of sizes)^2 / sum of squares.",
+        description="How many groups of equal size would say as much: (sum of sizes)^2 / sum of "
+        "squares.",
     )
-    items: Tally = Field(description="Of the counted.")
-    to_rate: Tally = Field(description="Of the items, without a value.")
+    items: Tally = Field(description="The number of items in the counted clusters.")
+    to_rate: Tally = Field(description="How many of these items have no value yet.")
 
 
 class RatingsBill(Part):
-    """Ratings that are needed."""
+    """The ratings that are needed and what they cost."""
 
     items: Tally
-    ratings: Tally = Field(description="items x raters.")
-    usd: Amount | None = Field(description="null without --rating-cost.")
+    ratings: Tally = Field(description="The number of items x raters.")
+    usd: Amount | None = Field(description="The cost in USD. Null without --rating-cost.")
 
 
 class DifferingBill(RatingsBill):
-    """If only the items that exactly one of two arms picked are rated."""
+    """The ratings that are needed if only items that exactly one arm picked are rated."""
 
     source: DifferingSource
 
 
 class AssistedBill(RatingsBill):
-    """What people are left to rate where a judge rates every item, to find the margin.
+    """What people still have to rate to find the margin if a judge rates every item.
 
-    `items`: left to buy. `wanted`: null: all are not enough, and all are counted.
+    `items` is the number of items that are left to rate. If `wanted` is null, not even ratings of
+    all clusters are enough, and all items are counted.
     """
 
     judge: str
-    correlation: Coefficient = Field(description="Of its d with people's.")
+    correlation: Coefficient = Field(
+        description="The correlation of the judge's d with that of people."
+    )
     source: CorrelationSource
-    rated: Tally = Field(description="Clusters that people have rated.")
-    wanted: Positive | None = Field(description="Clusters that they have to rate in all.")
-    alone: Positive = Field(description="Clusters that they would have to rate without it.")
-    judged: Positive = Field(description="Clusters that it rates.")
+    rated: Tally = Field(description="The number of clusters that people have already rated.")
+    wanted: Positive | None = Field(
+        description="The number of clusters that people have to rate in all."
+    )
+    alone: Positive = Field(
+        description="The number of clusters that people would have to rate without the judge."
+    )
+    judged: Positive = Field(description="The number of clusters that the judge rates.")
 
 
 class PlannedRatings(RatingsBill):
-    """To know every item of the clusters."""
+    """The ratings that are needed to know the value of every item in the clusters."""
 
     absent: ClassVar[frozenset[str]] = frozenset({"assisted"})
 
@@ -184,79 +214,97 @@ class PlannedRatings(RatingsBill):
     differing: DifferingBill | None
     assisted: AssistedBill | None = Field(
         None,
-        description="With a judge (gate.assisted_by).",
+        description="What is needed with the help of a judge (gate.assisted_by).",
         exclude_if=lambda bill: bill is None,
     )
 
 
 class PlannedSpread(Part):
-    """How far arms are expected to differ, cluster by cluster.
+    """How far the arms are expected to differ from cluster to cluster.
 
-    `clusters`: that it was seen in; 0 if it is assumed.
+    `clusters` is the number of clusters in which this was observed. It is 0 if it was assumed.
     """
 
-    sd: Amount = Field(description="Of d between clusters, captured units.")
-    scale: Number = Field(description="1 captured in units of d.")
+    sd: Amount = Field(
+        description="The standard deviation of d between clusters, in captured units."
+    )
+    scale: Number = Field(description="The value of d that corresponds to 1 captured.")
     source: SpreadSource
     clusters: Tally = 0
 
 
 class PlannedPower(Part):
-    """What the counted clusters can show with 80 % power, in captured units.
+    """What the counted clusters can show with a power of 80 %, in captured units.
 
-    `for_margin`, of regress: those that pass at equal quality. All by the rule that one more
-    cluster, or group, must not change the word.
+    All figures respect the rule that one more cluster, or group, must not change the word. For
+    regress, `for_margin` is the number of clusters that pass if both are equally good.
     """
 
     alpha: Number
     sides: Literal[1, 2]
     margin: Number
     detectable: Amount | None = Field(
-        description="Least difference found, captured units; null if none can be."
+        description="The smallest difference that is found, in captured units. Null if none can "
+        "be found."
     )
-    for_margin: Positive = Field(description="Counted clusters that find the margin.")
+    for_margin: Positive = Field(
+        description="The number of counted clusters that it takes to find the margin."
+    )
     for_equal: int | None = Field(
-        description="Counted clusters that show equal arms equivalent; null where that is no "
-        "verdict."
+        description="The number of counted clusters that it takes to show that equal arms are "
+        "equivalent. Null if that is not a possible verdict."
     )
     groups_for_margin: Positive | None = Field(
-        None, description="Of which those for the margin have to be; null without groups."
+        None,
+        description="The number of groups that these clusters have to come from. Null without "
+        "groups.",
     )
 
 
 class PlannedReach(Part):
-    """Whether the suite can reach a good end, `word`, at all where nothing was lost.
+    """Whether the suite can reach the good verdict `word` at all if nothing got worse.
 
-    `least`: if d is 0 in every one (swap: if both models are equally good), since one more that
-    goes as badly as it can must not change the word. `asked`: as flat ones are rare here; null if
-    none is counted.
+    `least` applies if d is 0 in every cluster (for swap: if both models are equally good). It is
+    above 1 because the word must hold even if one more cluster goes as badly as possible. `asked`
+    assumes that flat clusters are as rare as here; it is null if no cluster is counted.
     """
 
     word: EqualWord
-    least: Positive = Field(description="Counted clusters from which on the word can be said.")
+    least: Positive = Field(
+        description="The smallest number of counted clusters with which the word can be given."
+    )
     groups: Positive | None = Field(
-        None, description="Of which those have to be; null without groups."
+        None,
+        description="The number of groups that these clusters have to come from. Null without "
+        "groups.",
     )
     possible: bool
-    asked: int | None = Field(description="Clusters to ask for as many counted ones.")
+    asked: int | None = Field(
+        description="The number of clusters to ask in order to get as many counted ones."
+    )
 
 
 class Retention(Part):
-    """What it takes to show a model of equal quality to keep the share `retain`.
+    """How many clusters it takes to show that an equally good model keeps the share `retain`.
 
-    `clusters`: null also where nothing is left over (`retain` 1), or the model in use is no better
-    than random picks.
+    `clusters` is also null if nothing may be lost (`retain` is 1), or if the model in use is no
+    better than random picks.
     """
 
     retain: Number
-    sd: Amount = Field(description="Of s_to - retain * s_from between clusters.")
-    clusters: int | None = Field(description="Counted, at equal quality; null: no number does.")
+    sd: Amount = Field(
+        description="The standard deviation of s_to - retain * s_from between clusters."
+    )
+    clusters: int | None = Field(
+        description="The number of counted clusters if both are equally good. Null if no number "
+        "is enough."
+    )
 
 
 class PlannedSwap(Part):
-    """swap: by the share to be retained."""
+    """For swap: what it takes to show that a share of the gain is kept."""
 
-    captured: Number = Field(description="By the model in use.")
+    captured: Number = Field(description="What the model in use captures.")
     source: Literal["pilot", "assumption"]
     retain: tuple[Retention, ...]
 
@@ -264,11 +312,13 @@ class PlannedSwap(Part):
 class Destination(Part):
     """A host that is going to see texts of the pool."""
 
-    host: str = Field(description="With its port; in words where it is not known.")
+    host: str = Field(description="The host with its port, or a description if it is not known.")
     models: tuple[str, ...]
-    columns: tuple[str, ...] = Field(description="Of instruction, input and response.")
+    columns: tuple[str, ...] = Field(
+        description="Which of instruction, input and response are sent."
+    )
     keys: tuple[str, ...] = Field(
-        default=(), description="The variables whose keys it is sent; none without one."
+        default=(), description="The environment variables whose keys are sent to this host."
     )
 
     later: ClassVar[frozenset[str]] = frozenset({"keys"})
@@ -290,7 +340,7 @@ def destinations_told(destinations: Sequence[Destination]) -> str:
 
 
 class PlanResults(Document):
-    """The figures of a plan, and what they take for granted; nothing was sent."""
+    """The figures of a plan and its assumptions. Nothing was sent."""
 
     later: ClassVar[frozenset[str]] = frozenset({"destinations", "shared_budgets"})
 
@@ -302,7 +352,7 @@ class PlanResults(Document):
         validation_alias=AliasChoices("for", "for_"), serialization_alias="for"
     )
     arms: tuple[str, ...] = Field(
-        description="The first is the reference; without named arms every pair."
+        description="The arms, starting with the reference. If no arms were named, every pair."
     )
     picks: Positive
     orders: Positive
@@ -312,16 +362,18 @@ class PlanResults(Document):
     clusters: PlannedClusters
     pairs: tuple[PairAsking, ...]
     strategies: tuple[StrategyAsking, ...] = Field(
-        description="Strategies that ask a model about every item."
+        description="The strategies that ask a model about every item."
     )
     total: PlanTotal
     price_table: LitellmPrices | None = Field(
-        description="litellm's, if a price was taken from it."
+        description="litellm's price table, if a price was taken from it."
     )
     ratings: PlannedRatings
     spread: PlannedSpread
     power: PlannedPower
-    reach: PlannedReach | None = Field(description="null if nothing is left over at equal quality.")
+    reach: PlannedReach | None = Field(
+        description="Null if no margin is left in which equal quality could be shown."
+    )
     swap: PlannedSwap | None
     sequential: str | None
     assumptions: tuple[str, ...]
@@ -330,60 +382,4 @@ class PlanResults(Document):
     )
     shared_budgets: tuple[BudgetLeft, ...] = Field(
         (), description="What is left of each budget that this would be paid from."
-    )
-
-
-class SetRound(Part):
-    """A round of one set.
-
-    `calls`: if every reply is valid; 0 where the clusters are taken whole.
-    """
-
-    clusters: Positive
-    size: Positive = Field(description="About.")
-    picks: Positive = Field(description="Of each cluster, some one more.")
-    calls: Tally
-
-
-class SelectorAsking(AskingPlan):
-    """A selector that asks a model, with all seeds."""
-
-    selector: str
-    prompt: str | None = Field(description="null for a strategy.")
-    model: str | None
-    strategy: str | None
-    budget: Budget | None = Field(
-        description="null for a strategy: it is measured once for all its sets."
-    )
-    rounds: tuple[SetRound, ...] = Field(description="Of one set.")
-
-
-class SetsPlanResults(Document):
-    """What the sets of a suite will take; nothing was sent."""
-
-    model_config = ConfigDict(title="selectllm plan --for sets --json")
-
-    later: ClassVar[frozenset[str]] = frozenset({"destinations"})
-
-    format: Literal[1] = 1
-    suite: str
-    for_: Literal["sets"] = Field(
-        default="sets",
-        validation_alias=AliasChoices("for", "for_"),
-        serialization_alias="for",
-    )
-    items: Positive
-    budgets: tuple[Budget, ...] = Field(min_length=1, description="Ascending.")
-    seeds: tuple[int, ...] = Field(min_length=1)
-    concurrency: Positive
-    asking: tuple[SelectorAsking, ...]
-    unasked: tuple[str, ...] = Field(description="Selectors that take no calls.")
-    left_out: tuple[SelectorLeftOut, ...] = Field(
-        description="Strategies that cannot select from this pool."
-    )
-    total: Outlays
-    price_table: LitellmPrices | None
-    assumptions: tuple[str, ...]
-    destinations: tuple[Destination, ...] = Field(
-        (), description="Every host that is going to see texts of the pool."
     )

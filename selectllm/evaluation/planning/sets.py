@@ -25,7 +25,8 @@ from selectllm.evaluation.planning.forecast import (
     outlay,
 )
 from selectllm.evaluation.planning.prices import Priced, priced
-from selectllm.evaluation.planning.schema import CallPace, Outlay, SelectorAsking, SetRound
+from selectllm.evaluation.planning.schema import CallPace, Outlay
+from selectllm.evaluation.planning.sets_schema import SelectorAsking, SetRound
 from selectllm.evaluation.sets.protocol import Protocol, arm_of
 from selectllm.models.tokens import estimate_tokens
 from selectllm.selection.by_model import rounds_ahead

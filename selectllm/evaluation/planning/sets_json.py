@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from selectllm.evaluation.planning.forecast import ESTIMATE, summed
 from selectllm.evaluation.planning.prices import table_behind
-from selectllm.evaluation.planning.schema import Destination, Outlays, SetsPlanResults
+from selectllm.evaluation.planning.schema import Destination, Outlays
 from selectllm.evaluation.planning.sets import CLUSTERS, ITEMS, SelectorPlan
+from selectllm.evaluation.planning.sets_schema import SetsPlanResults
 from selectllm.evaluation.sets.protocol import LeftOut, Protocol
 
 

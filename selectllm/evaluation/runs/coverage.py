@@ -21,8 +21,8 @@ def check_differing(
     for arm in comparison.arms:
         if arm.strategy is not None and is_analytic(arm.strategy):
             raise SuiteError(
-                f"`differing`: {arm.name} is an expectation over all picks, so there are no items "
-                "to rate in which it differs. Compare without `differing`"
+                f"`differing`: {arm.name} stands for the average of all possible picks, so it "
+                "has no items of its own to rate. Compare without `differing`"
             )
     decides = [u for u in utilities if suite.gate.utility in (None, u.name)][:1]
     decides += [utility for utility in utilities if utility.name == suite.gate.assisted_by]
@@ -56,8 +56,9 @@ def check_unassisted(suite: Suite, what: str, why: str) -> None:
     """Raise SuiteError if a judge is to help in `what`, which cannot be: `why`."""
     if suite.gate.assisted_by is not None:
         raise SuiteError(
-            f"gate.assisted_by: {what} takes no judge, since {why}. Compare with ab, or leave "
-            "assisted_by out and name one utility with a value for every item as gate.utility"
+            f"gate.assisted_by: {what} cannot use a judge, because {why}. Compare with ab, "
+            "or leave assisted_by out and name one utility with a value for every item as "
+            "gate.utility"
         )
 
 
@@ -73,8 +74,8 @@ def check_assisted(
     judge, human = by_name[suite.gate.assisted_by or ""], by_name[suite.gate.utility or ""]
     if missing := [member for member in members if member not in judge.values]:
         raise UtilityError(
-            f"utility {judge.name}: it assists (gate.assisted_by) and has no value for "
-            f"{len(missing)} of the {len(members)} items of the suite's clusters: "
+            f"utility {judge.name} is the judge (gate.assisted_by), but {len(missing)} of "
+            f"the {len(members)} items in the suite's clusters have no rating from it: "
             f"{listed(missing)}. A judge has to rate every item. Have it rate these as well"
         )
     sampled(clusters, suite.picks, human, whole=whole)

@@ -139,8 +139,9 @@ def read_data(
     largest = max((len(cluster.members) for cluster in clusters), default=0)
     if largest <= suite.picks:
         raise SuiteError(
-            f"picks: {suite.picks} of clusters of at most {largest} items leaves no choice. The "
-            f"pool has only {len(pool)} items"
+            f"picks: {suite.picks} items cannot be chosen from clusters of at most "
+            f"{largest} items, because nothing would be left out. The pool has only "
+            f"{len(pool)} items"
         )
     differing = comparison is not None and comparison.differing
     if comparison is not None and comparison.differing:

@@ -21,23 +21,26 @@ from selectllm.stats.interval import Interval
 
 
 class RunUtility(DecidingUtility):
-    """A utility that covers the clusters of the run."""
+    """A utility that has values for the clusters of the run."""
 
-    sha256: Sha256 = Field(description="Of its values, by item id.")
+    sha256: Sha256 = Field(description="The hash of its values, by item id.")
 
 
 class ArmFigures(Part):
-    """How one arm's picks agree with every utility, and what its calls took.
+    """How well one arm's picks agree with each utility, and what its calls took.
 
-    `clusters`, `flat_clusters`: of the deciding utility, counted and left out.
-    `replay_cost_usd`: what the replies cost when they were made; null: not all are priced.
+    `clusters` and `flat_clusters` are the numbers of clusters that count for the deciding utility
+    and that are left out. `replay_cost_usd` is what the replies cost when they were made. It is
+    null if the price of any of them is not known.
     """
 
     absent: ClassVar[frozenset[str]] = frozenset({"tokens_reasoning"})
 
     clusters: Tally
     flat_clusters: Tally | None
-    agreement: Mapping[str, UtilityAgreement] = Field(description="By the name of the utility.")
+    agreement: Mapping[str, UtilityAgreement] = Field(
+        description="The agreement, by the name of the utility."
+    )
     tokens_in: int | None
     tokens_out: int | None
     replay_cost_usd: Number | None
@@ -45,16 +48,15 @@ class ArmFigures(Part):
     tokens_reasoning: Tally | None = Field(
         None,
         exclude_if=lambda count: count is None,
-        description="Those of tokens_out that are thinking, as far as that is known; absent where "
-        "none are.",
+        description="How many of tokens_out are known to be thinking. Absent if none are.",
     )
 
 
 class FixedVote(Part):
-    """The vote that always has all its ballots, of the same prompt and model in the same clusters.
+    """The vote of the same prompt and model in the same clusters that always asks all ballots.
 
-    `difference`: by utility, what the adaptive vote captured less what the fixed one did; below 0:
-    agreement was lost. `same`: of the decisions, those with the same picks.
+    `difference` is, for each utility, what the adaptive vote captured minus what the fixed one did.
+    It is below 0 if agreement was lost. `same` is the share of decisions with the same picks.
     """
 
     model: str
@@ -64,11 +66,13 @@ class FixedVote(Part):
 
 
 class AdaptiveVote(Part):
-    """What a vote asked that goes on only where its ballots disagree.
+    """What an adaptive vote asked. It asks further ballots only if the first ones disagree.
 
-    `least`, `most`: ballots of a decision; `until`: the mean overlap of their picks that ends it.
-    `ballots`: of all decisions; `ballots_fixed`: what always asking for `most` takes, less where a
-    cluster has fewer orders. `ended_first`: decisions whose first ballots agreed.
+    `least` and `most` are the smallest and largest number of ballots for a decision. A vote ends as
+    soon as the mean overlap of the ballots' picks reaches `until`. `ballots` is the number of
+    ballots of all decisions, and `ballots_fixed` the number if `most` had always been asked, or
+    fewer if a cluster has fewer orders. `ended_first` is the number of decisions whose first
+    ballots agreed.
     """
 
     absent: ClassVar[frozenset[str]] = frozenset({"fixed"})
@@ -82,48 +86,53 @@ class AdaptiveVote(Part):
     fixed: FixedVote | None = Field(
         None,
         exclude_if=lambda fixed: fixed is None,
-        description="Absent unless the run has that model, too.",
+        description="Absent unless the run also contains the model with a fixed vote.",
     )
 
 
 class PairFigures(ArmFigures):
-    """A prompt with a model."""
+    """The figures of a prompt with a model."""
 
     absent: ClassVar[frozenset[str]] = ArmFigures.absent | {"vote", "wins"}
 
     prompt: str
     model: str
     decisions: Tally
-    valid_rate: Share | None = Field(description="Of the decisions: status ok or repaired.")
+    valid_rate: Share | None = Field(
+        description="The share of decisions whose status is ok or repaired."
+    )
     status_counts: Mapping[str, Tally]
     order_consistency: Interval | None = Field(
-        description="kappa of its picks over orders; null with one order."
+        description="The kappa of its picks in different orders. Null with one order."
     )
     slots: SlotHistogram
     vote: AdaptiveVote | None = Field(
         None,
         exclude_if=lambda vote: vote is None,
-        description="What an adaptive vote asked; absent for everything else.",
+        description="What an adaptive vote asked. Absent without one.",
     )
     wins: tuple[Tally, ...] | None = Field(
         None,
         exclude_if=lambda wins: wins is None,
-        description="By place, how often what stood there was said to be better, of prompts that "
-        "compare two or a few; absent for everything else.",
+        description="For prompts that compare two or a few items: how often the item in each "
+        "place won, starting with the first place. Absent for other prompts.",
     )
 
 
 class StrategyFigures(ArmFigures):
-    """A strategy, in the same clusters."""
+    """The figures of a strategy in the same clusters."""
 
     strategy: str
 
 
-Names = Annotated[tuple[str, str], Field(description="Prompt and model.")]
+Names = Annotated[tuple[str, str], Field(description="The names of the prompt and the model.")]
 
 
 class Overlap(Part):
-    """How far two pairs pick the same: 0 as random picks overlap, 1 the same picks."""
+    """How similar the picks of two pairs are.
+
+    0 means as similar as random picks, and 1 means that they are the same.
+    """
 
     a: Names
     b: Names
@@ -131,9 +140,9 @@ class Overlap(Part):
 
 
 class RunResults(Document):
-    """Every figure of a run; the same decisions give the same bytes.
+    """All figures of a run. The same decisions always give the same bytes.
 
-    What was spent this time, cache hits and clocks are not here; they live in decisions.jsonl.
+    What was spent this time, cache hits and times are not included. They are in decisions.jsonl.
     """
 
     model_config = ConfigDict(title="results.json of a run folder")
@@ -148,7 +157,7 @@ class RunResults(Document):
     strategies: tuple[StrategyFigures, ...]
     overlaps: tuple[Overlap, ...]
     verdicts: tuple[Verdict, ...]
-    noise: Noise | None = Field(None, description="What aa found; null for every other command.")
+    noise: Noise | None = Field(None, description="What aa found. Null for every other command.")
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -157,7 +166,7 @@ class RunResults(Document):
 
 
 class ComparedArm(Part):
-    """An arm: a prompt with a model, or a strategy; the rest is null."""
+    """An arm. It has either a prompt and a model, or a strategy; the other fields are null."""
 
     prompt: str | None
     model: str | None
@@ -172,17 +181,19 @@ class ManifestComparison(Part):
     by: By | None
     differing: bool
     looks: tuple[tuple[int, int], ...] = Field(
-        description="Sequential: clusters asked, and how many of them decide, at each look."
+        description="For a sequential design: how many clusters were asked, and how many of them "
+        "count, at each look."
     )
     retain: Number | None
     why: str | None
 
 
 class RunManifest(Part):
-    """What a run was made from: equal manifests and replies give equal results.
+    """What a run was made from. Equal manifests and replies give equal results.
 
-    Its hash is that of what was written, whatever the version, so it is open to further keys.
-    `measures`: what the measures of strategies depend on, by strategy; absent without any.
+    Further keys are allowed, because the hash of a manifest covers whatever version wrote it.
+    `measures` says, for each strategy, what the measure that it uses depends on. It is absent if
+    there are none.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -203,21 +214,21 @@ class RunManifest(Part):
     pairs: Any
     strategies: Any
     comparison: ManifestComparison | None = Field(
-        description="What the arms are compared for; null in eval."
+        description="What the arms are compared for. Null for eval."
     )
     baseline_sha256: Sha256 | None
     measures: Mapping[str, Mapping[str, Any]] | None = None
 
 
 class PoolPlace(Part):
-    """Where the pool lay, from the folder of the run, and how its columns were named."""
+    """The path of the pool, relative to the folder of the run, and how its columns were named."""
 
     path: str
     columns: Mapping[str, Any]
 
 
 class RunFile(Document):
-    """What a run was made from, and by which versions."""
+    """What a run was made from, and with which versions."""
 
     model_config = ConfigDict(title="run.json of a run folder")
 

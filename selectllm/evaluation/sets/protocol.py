@@ -104,7 +104,8 @@ class Protocol:
         if largest > items:
             raise SuiteError(
                 f"suite {self.run.suite.name}: sets.budgets: {largest} is more than the {items} "
-                f"items of {self.pool.source or 'the pool'}. Name less, here or with `budgets`"
+                f"items of {self.pool.source or 'the pool'}. Use smaller budgets, in the suite "
+                "or with `budgets`"
             )
 
     @property

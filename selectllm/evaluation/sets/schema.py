@@ -20,7 +20,7 @@ Budget = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A figure over `count` seeds, or pairs of them: its mean, its lowest and its highest value."""
+    """The mean, lowest and highest value of a figure over `count` seeds or pairs of seeds."""
 
     mean: Number
     low: Number
@@ -29,7 +29,7 @@ class Summary:
 
 
 class ByBudget(Part):
-    """What sets of one budget captured."""
+    """What the sets of one budget captured."""
 
     budget: Budget
     captured: Summary | None
@@ -40,64 +40,75 @@ class SetsUtility(UtilitySummary):
 
     later: ClassVar[frozenset[str]] = UtilitySummary.later | {"length"}
 
-    sha256: Sha256 = Field(description="Of its values, by item id.")
+    sha256: Sha256 = Field(description="The hash of its values, by item id.")
     length: tuple[ByBudget, ...] | None = Field(
-        None, description="What sets of the strategy longest capture of it; null: there are none."
+        None,
+        description="What the sets of the strategy `longest` capture of it. Null if there are "
+        "none.",
     )
 
 
 class PoolDivision(Part):
-    """How the pool is divided for prompts."""
+    """How the pool is divided into clusters for prompts."""
 
     by: str
     size: Annotated[int, Field(ge=2)]
 
 
 class WholePool(Part):
-    """All of the pool as if it were the set; null where it is not known."""
+    """The figures of the whole pool, as if it were the set. Unknown figures are null."""
 
     items: Annotated[int, Field(ge=1)]
     sha256: Sha256
-    groups: int | None = Field(description="k-means groups that sets are to cover.")
-    mean_value: Mapping[str, Number] = Field(description="By utility.")
-    mean_pairwise_cosine: Number | None = Field(description="-1 to 1; lower is more varied.")
-    vendi: Number | None = Field(description="1 or more; higher is more varied.")
-    category_entropy: Amount | None = Field(description="In bits.")
+    groups: int | None = Field(
+        description="The number of k-means groups whose coverage is measured."
+    )
+    mean_value: Mapping[str, Number] = Field(description="The mean value of the items, by utility.")
+    mean_pairwise_cosine: Number | None = Field(
+        description="From -1 to 1. A lower value means more variety."
+    )
+    vendi: Number | None = Field(description="At least 1. A higher value means more variety.")
+    category_entropy: Amount | None = Field(description="The entropy of the categories in bits.")
     tokens_read: Tally
     tokens_written: Tally | None
 
 
 class RandomSets(Part):
-    """What random sets of a budget expect."""
+    """What can be expected of random sets of one budget."""
 
     budget: Budget
     coverage: Share | None
     captured_sd: Mapping[str, Amount | None] = Field(
-        description="By utility: standard deviation of captured, whose mean is 0."
+        description="The standard deviation of captured, by utility. The mean of captured is 0."
     )
 
 
 Figure = Annotated[
-    Summary | None, Field(description="Over seeds; null where it is not defined or not known.")
+    Summary | None,
+    Field(description="A summary over the seeds. Null if it is not defined or not known."),
 ]
 
 
 class SelectorSets(Part):
-    """The sets of one selector at one budget, over its seeds."""
+    """The sets of one selector at one budget, for all its seeds."""
 
     later: ClassVar[frozenset[str]] = frozenset({"set_value"})
 
-    selector: str = Field(description="What the rest of the file calls it.")
-    prompt: str | None = Field(description="null for a strategy.")
+    selector: str = Field(description="The name of the selector in the rest of the file.")
+    prompt: str | None = Field(description="The prompt. Null for a strategy.")
     model: str | None
     strategy: str | None
     budget: Budget
-    captured: Mapping[str, Summary | None] = Field(description="By utility.")
-    mean_value: Mapping[str, Summary | None] = Field(description="By utility.")
+    captured: Mapping[str, Summary | None] = Field(
+        description="What the sets captured, by utility."
+    )
+    mean_value: Mapping[str, Summary | None] = Field(
+        description="The mean value of the selected items, by utility."
+    )
     set_value: Mapping[str, Summary | None] = Field(
         {},
-        description="What the set is worth as a whole, of utilities that know it (knn: how well "
-        "the set answers the test items).",
+        description="What a set is worth as a whole, by utility, for utilities that can tell (for "
+        "knn: how well the set answers the test items).",
     )
     mean_pairwise_cosine: Figure
     vendi: Figure
@@ -114,14 +125,15 @@ class SelectorSets(Part):
 
 
 class SetOverlap(Part):
-    """How alike the sets of two selectors are."""
+    """How similar the sets of two selectors are."""
 
     budget: Budget
     a: str
     b: str
     overlap: Number | None = Field(
-        description="Chance-corrected, mean over seeds: 1 the same items, 0 as many in common as "
-        "random sets; null where sets are the whole pool."
+        description="The overlap, corrected for chance and averaged over seeds: 1 means the same "
+        "items, 0 as many in common as random sets have. Null if the sets are the "
+        "whole pool."
     )
 
 
@@ -133,30 +145,31 @@ class SelectorLeftOut(Part):
 
 
 class SetsResults(Document):
-    """Every set of a suite, compared; the same sets give the same bytes.
+    """All sets of a suite, compared. The same sets always give the same bytes.
 
-    What depends on clocks is not here; it stays in sets.jsonl.
+    Times are not included. They are in sets.jsonl.
     """
 
     model_config = ConfigDict(title="sets.json: the sets of a suite, compared")
 
     format: Literal[1] = 1
     suite: str
-    budgets: tuple[Budget, ...] = Field(min_length=1, description="Ascending.")
+    budgets: tuple[Budget, ...] = Field(min_length=1, description="The budgets in ascending order.")
     seeds: tuple[int, ...] = Field(min_length=1)
     clusters: PoolDivision
     category: str | None = Field(
-        description="The column of category_entropy; null without, or if items lack it."
+        description="The column that category_entropy is computed from. Null if none was named, "
+        "or if items have no value in it."
     )
     encoder: str
-    utility: str | None = Field(description="The one that tables show.")
+    utility: str | None = Field(description="The utility that tables show.")
     utilities: tuple[SetsUtility, ...]
     pool: WholePool
     random: tuple[RandomSets, ...]
     sets: tuple[SelectorSets, ...]
     overlaps: tuple[SetOverlap, ...]
     left_out: tuple[SelectorLeftOut, ...]
-    notes: tuple[str, ...] = Field(description="What could not be measured.")
+    notes: tuple[str, ...] = Field(description="What could not be measured, and why.")
 
     def at(self, budget: int) -> tuple[SelectorSets, ...]:
         """The selectors' sets of that many items."""

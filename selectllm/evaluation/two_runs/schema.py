@@ -17,13 +17,18 @@ from selectllm.utility.schema import UtilitySummary
 
 
 class SideFigures(Part):
-    """A prompt with a model in one of the runs. `cost_usd`: null: not all replies are priced."""
+    """A prompt with a model in one of the runs.
+
+    `cost_usd` is null if the price of any reply is unknown.
+    """
 
     prompt: str
     model: str
     decisions: Tally
     captured: Interval | None
-    valid_rate: Share | None = Field(description="Of the decisions: status ok or repaired.")
+    valid_rate: Share | None = Field(
+        description="The share of decisions whose status is ok or repaired."
+    )
     cost_usd: Number | None
 
     @property
@@ -33,11 +38,12 @@ class SideFigures(Part):
 
 
 class ClusterDifference(Part):
-    """How the second run went in one cluster. `a`, `b`: its numbers in the two runs.
+    """How the second run did in one cluster, compared with the first.
 
-    `difference`: of the share of the cluster's range of utility that the picks reached, from -1
-    (the best possible picks became the worst) to 1; null without a utility, or where no picks
-    can be better than others.
+    `a` and `b` are the numbers of the cluster in the two runs. A reached share is how far the picks
+    got between the worst and the best possible picks of the cluster. `difference` is the reached
+    share of the second run minus that of the first, from -1 (the best possible picks became the
+    worst) to 1. It is null without a utility, and if no picks can be better than others.
     """
 
     a: int
@@ -48,9 +54,10 @@ class ClusterDifference(Part):
 
 
 class PairedSides(Part):
-    """A pair of the first run and one of the second. `difference`: in captured, b minus a.
+    """A pair of the first run compared with one of the second.
 
-    Its interval (95 %) is Student's, over clusters. `clusters`: the worst change first.
+    `difference` is b minus a in captured, with a 95 % interval by Student's t over the clusters.
+    `clusters` starts with the worst change.
     """
 
     a: SideFigures
@@ -58,29 +65,30 @@ class PairedSides(Part):
     difference: Interval | None
     better: Tally
     worse: Tally
-    equal: Tally = Field(description="Clusters in which both reached as much.")
+    equal: Tally = Field(description="The number of clusters in which both reached the same share.")
     clusters: tuple[ClusterDifference, ...]
 
 
 class ComparedRun(Part):
-    """One of the runs. `alone`: its pairs that nothing in the other run is compared with.
+    """One of the two runs.
 
-    `folder`: from where it was compared; its name alone where it lay elsewhere.
+    `alone` names the pairs of this run that have no counterpart in the other one. `folder` is the
+    folder relative to where the runs were compared, or only its name if it lies outside.
     """
 
     name: str
     folder: str
     suite: str
-    clusters: Tally = Field(description="All that it asked.")
-    left_out: Tally = Field(description="Of these, the clusters that the other run did not ask.")
+    clusters: Tally = Field(description="The number of clusters that this run asked.")
+    left_out: Tally = Field(description="How many of these clusters the other run did not ask.")
     alone: tuple[str, ...]
 
 
 class RunsCompared(Document):
-    """What two runs made of the clusters that both asked; it holds no verdict.
+    """How two runs differ on the clusters that both of them asked. It contains no verdict.
 
-    `utility`: what the picks of both are measured by; null where neither run has one.
-    `compared`: the pair that lost most first.
+    `utility` measures the picks of both runs; it is null if neither run has one. `compared` starts
+    with the pair that lost most.
     """
 
     model_config = ConfigDict(title="two runs compared")

@@ -101,8 +101,8 @@ def _ranking(spec: ModelSpec, name: str, utility: Mapping[str, float] | None) ->
     shares = _shares(spec.id, name) if name != "oracle" else {}
     if utility is None:
         raise ModelError(
-            f"{spec.id}: needs a utility to pick by; name one in the suite. Elsewhere take "
-            "mock/first or mock/random"
+            f"{spec.id} picks by a utility, and there is none. Name one in the suite, or "
+            "use mock/first or mock/random"
         )
     if not shares:
         return lambda request: _best_first(spec, request, utility)
@@ -116,8 +116,8 @@ def _shares(model_id: str, name: str) -> dict[str, float]:
         what, _, written = part.partition(":")
         if what not in ("skill", "first", "invalid") or what in shares:
             raise ModelError(
-                f"{model_id}: {part!r} is no part of a picker; write for example "
-                "mock/skill:0.8,first:0.2,invalid:0.05"
+                f"{model_id}: {part!r} is not a setting of a simulated picker. Write for "
+                "example mock/skill:0.8,first:0.2,invalid:0.05"
             )
         shares[what] = _share(model_id, what, written)
     return shares
@@ -183,7 +183,10 @@ def _with_skill(
 
 def _check_rated(spec: ModelSpec, ids: Sequence[str], utility: Mapping[str, float]) -> None:
     if missing := [item_id for item_id in ids if item_id not in utility]:
-        raise ModelError(f"{spec.id}: the utility has no value for {missing[0]}")
+        raise ModelError(
+            f"{spec.id}: the utility has no value for item {missing[0]}. Use a utility that "
+            "has a value for every item"
+        )
 
 
 def _written(request: Request, ranking: Sequence[str] | None, write: Write) -> str:

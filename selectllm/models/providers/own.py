@@ -63,8 +63,8 @@ class OwnModel:
             self._inner = factory(spec)
         if not all(callable(getattr(self._inner, name, None)) for name in ("complete", "close")):
             raise ModelError(
-                f"model {spec.name!r}: its code made {type(self._inner).__name__}, which has no "
-                "`complete` or no `close`. See selectllm.Model"
+                f"model {spec.name!r}: its code returned {type(self._inner).__name__}, which "
+                "has no method `complete` or no method `close`. See selectllm.Model"
             )
         self._spec = spec
 
@@ -82,13 +82,14 @@ class OwnModel:
             ) from error
         if not isinstance(reply, Reply):
             raise ProviderError(
-                f"model {name} gave {type(reply).__name__}. Return a selectllm.core.types.Reply",
+                f"model {name} returned {type(reply).__name__}. Return a "
+                "selectllm.core.types.Reply",
                 fatal=True,
             )
         if not isinstance(reply.text, str):
             raise ProviderError(
-                f"model {name} gave a Reply whose text is {type(reply.text).__name__}. Its text "
-                "is a str",
+                f"model {name} returned a Reply whose text is {type(reply.text).__name__}. The "
+                "text must be a str",
                 fatal=True,
             )
         return replace(

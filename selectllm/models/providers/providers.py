@@ -327,14 +327,15 @@ def check_lists_logprobs(spec: ModelSpec, asked_with: str) -> None:
     """Raise ModelError for a model that thinks first, or whose provider is known to list none."""
     if spec.reasoning not in (None, "off"):
         raise ModelError(
-            f"model {spec.name!r}: {asked_with} is answered by the log-probabilities of the first "
-            f"token, which would be thinking with reasoning: {spec.reasoning}. Set reasoning to off"
+            f"model {spec.name!r}: {asked_with} needs the log-probabilities of the first "
+            f"token of the answer, but with reasoning: {spec.reasoning} the first token "
+            "belongs to the thinking. Set reasoning to off"
         )
     if not lists_logprobs(spec):
         raise ModelError(
-            f"model {spec.name!r}: {asked_with} is answered by log-probabilities, and "
-            f"{spec.provider}/ models list none. Ask it with a prompt that is answered in text "
-            "(and without `answer: logprobs`), or take a provider that lists them. For Ollama "
+            f"model {spec.name!r}: {asked_with} needs log-probabilities, and "
+            f"{spec.provider}/ models do not return any. Use a prompt that is answered in "
+            "text (and no `answer: logprobs`), or a provider that returns them. For Ollama "
             "that is openai/MODEL with api_base: http://localhost:11434/v1"
         )
 

@@ -54,7 +54,8 @@ def with_reasoning(spec: ModelSpec) -> ModelSpec:
     if spec.answer == "logprobs" and spec.reasoning != "off":
         raise _refused(
             spec,
-            "answer: logprobs reads the first token, which would be thinking. Set reasoning to off",
+            "answer: logprobs reads the first token, which would belong to the thinking. "
+            "Set reasoning to off",
         )
     _check_said_once(spec)
     told = FORMS[form](spec, spec.reasoning)
@@ -96,7 +97,7 @@ def _check_said_once(spec: ModelSpec) -> None:
         f"extra.extra_body.{_TEMPLATE}": isinstance(body, Mapping) and _TEMPLATE in body,
     }
     if given := next((place for place, there in places.items() if there), None):
-        raise _refused(spec, f"{given} says how it thinks as well. Leave one of the two out")
+        raise _refused(spec, f"{given} also sets how the model thinks. Leave one of the two out")
 
 
 def _variables(thinks: bool) -> dict[str, Any]:

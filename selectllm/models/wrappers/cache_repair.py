@@ -46,12 +46,18 @@ Row = tuple[Any, ...]
 class CacheState:
     """How many replies are `whole`, and what is `damaged`: a sentence each.
 
-    `newer`: rows of a later version of selectllm, which are left as they are.
+    `newer`: rows of a later version of selectllm, which are left as they are. `unfinished`: the
+    process that made the cache was stopped before its tables were made, which whoever opens it next
+    goes on with.
     """
 
     whole: int
     damaged: tuple[str, ...]
     newer: int = 0
+    unfinished: bool = False
+
+
+UNBEGUN = CacheState(0, (), unfinished=True)
 
 
 def examine(folder: Path) -> CacheState:
@@ -62,7 +68,7 @@ def examine(folder: Path) -> CacheState:
     if not _is_there(folder):
         return CacheState(0, ())
     with _opened(folder) as database:
-        return _sorted(folder, database)[1]
+        return UNBEGUN if _is_unbegun(folder, database) else _sorted(folder, database)[1]
 
 
 def repair(folder: Path) -> CacheState:
@@ -78,6 +84,8 @@ def repair(folder: Path) -> CacheState:
         return CacheState(0, ())
     with _opened(folder) as database:
         _claim(folder, database)
+        if _is_unbegun(folder, database):
+            return UNBEGUN
         rows, state = _sorted(folder, database)
         if state.damaged:
             try:
@@ -174,6 +182,16 @@ def _sorted(folder: Path, database: sqlite3.Connection) -> tuple[list[Row], Cach
         whole[key] = tuple(row)
         (newer.add if is_later else newer.discard)(key)
     return list(whole.values()), CacheState(len(whole) - len(newer), tuple(damaged), len(newer))
+
+
+def _is_unbegun(folder: Path, database: sqlite3.Connection) -> bool:
+    """Whether the database is whole and has no table of replies yet."""
+    if (folder / DATABASE).is_dir():
+        return False
+    with contextlib.suppress(sqlite3.Error):
+        tables = {bytes(name) for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        return b"Cache" not in tables and database.execute(CHECK).fetchall() == [(b"ok",)]
+    return False
 
 
 def _unsaid(tag: Any) -> str | None:

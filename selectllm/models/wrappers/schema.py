@@ -13,7 +13,10 @@ from selectllm.core.figures import Amount, Number, Sha256
 
 
 class RecordedReply(Part):
-    """A reply with what it took when it was made; null: not reported, or not priced."""
+    """A reply, with the tokens, cost and time that it took when it was made.
+
+    A figure is null if the provider did not report it, or if the model has no known price.
+    """
 
     text: str
     finish_reason: str
@@ -24,7 +27,7 @@ class RecordedReply(Part):
 
 
 class RecordedRequest(Document):
-    """The reply to one request."""
+    """One request, by its hash, and the reply to it."""
 
     model_config = ConfigDict(title="one line of a reply pack")
 

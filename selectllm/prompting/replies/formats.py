@@ -253,7 +253,7 @@ def _check(kind: ReplyKind, parsed: object, question: Question) -> None:
     """Raise PromptError unless code of the user's gave what can be said of its question."""
     if not isinstance(parsed, Parsed):
         raise PromptError(
-            f"reply kind {kind}: read gave {type(parsed).__name__}. Return a "
+            f"reply kind {kind}: read returned {type(parsed).__name__}. Return a "
             "selectllm.core.types.Parsed"
         )
     m = len(question.labels)
@@ -261,16 +261,19 @@ def _check(kind: ReplyKind, parsed: object, question: Question) -> None:
     for positions in (parsed.picks, parsed.ranking or ()):
         if len({*positions}) < len(positions) or not {*positions} <= {*range(m)}:
             raise PromptError(
-                f"reply kind {kind}: read gave positions {positions!r}. They are different whole "
-                f"numbers from 0 to {m - 1}"
+                f"reply kind {kind}: read returned the positions {positions!r}. They must be "
+                f"different whole numbers from 0 to {m - 1}"
             )
     if usable and len(parsed.picks) != question.k:
         raise PromptError(
-            f"reply kind {kind}: read gave {len(parsed.picks)} picks and status {parsed.status}. "
-            f"Of {question.k} asked for, fewer are partial and more are no answer"
+            f"reply kind {kind}: read returned {len(parsed.picks)} picks with status "
+            f"{parsed.status}, but {question.k} were asked for. Use status partial for "
+            "fewer picks and invalid for more"
         )
     if parsed.scores is not None and len(parsed.scores) != m:
-        raise PromptError(f"reply kind {kind}: read gave {len(parsed.scores)} scores of {m}")
+        raise PromptError(
+            f"reply kind {kind}: read returned {len(parsed.scores)} scores for {m} candidates"
+        )
 
 
 def write_reply(question: Question, preference: Sequence[int]) -> str:

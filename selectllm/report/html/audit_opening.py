@@ -31,7 +31,7 @@ def _compared(found: AuditResults, comparison: AuditComparison) -> Sentence:
     word, why = comparison.word, comparison.reason
     why = why.removeprefix(word) if why.startswith(word) else f": {why}"
     pair = f"{found.prompt} + {found.model}"
-    return Sentence(f"{pair} beside the recorded audit: ", word, f"{why}.", POLARITIES[word])
+    return Sentence(f"{pair} compared with the recorded audit: ", word, f"{why}.", POLARITIES[word])
 
 
 def _shown(found: AuditResults) -> Sentence:
@@ -59,6 +59,6 @@ def _moving(found: AuditResults) -> Iterator[str]:
         if styles:
             yield f"texts that ask to be picked ({', '.join(styles)})"
     if any(each.share is not None and each.share.low > each.chance for each in found.copies):
-        yield "a second copy, which is picked beside the first"
+        yield "a second copy, which is picked together with the first"
     if found.drift is not None and found.drift.word == "moved":
-        yield "the model itself, which has moved since its replies were cached"
+        yield "the model itself, which has changed since its replies were cached"

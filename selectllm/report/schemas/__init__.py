@@ -56,7 +56,8 @@ def generated() -> dict[str, dict[str, Any]]:
     from selectllm.downstream.trials.schema import StudentsCompared
     from selectllm.evaluation.audit.schema import AuditPlan, AuditResults
     from selectllm.evaluation.comparison.baseline_file import BaselineFile
-    from selectllm.evaluation.planning.schema import PlanResults, SetsPlanResults
+    from selectllm.evaluation.planning.schema import PlanResults
+    from selectllm.evaluation.planning.sets_schema import SetsPlanResults
     from selectllm.evaluation.runs.schema import RunFile, RunResults
     from selectllm.evaluation.sets.schema import SetsResults
     from selectllm.evaluation.suite import Suite

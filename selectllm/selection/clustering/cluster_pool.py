@@ -14,12 +14,10 @@ from pathlib import Path
 from selectllm.core.codec import sha256_json
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
-from selectllm.data.stored_items import PackedIds, ids_of
+from selectllm.data.stored_items import PackedIds, ids_of, spilled_to
 from selectllm.selection.clustering.clusters_file import read_clusters, write_clusters
-from selectllm.selection.clustering.packed_clusters import PackedClusters
+from selectllm.selection.clustering.packed_clusters import PACKED, PackedClusters
 from selectllm.selection.clustering.partition import divided, find_partition, named
-
-PACKED = ".npy"  # of the file that says where the members of clusters stand in their pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,10 @@ def cluster_pool(
         return known
     vectors = embedder.of(pool.items) if needs_vectors else None
     ids = ids_of(pool.items)
-    clusters = divided(ids, vectors, function, division.size, division.seed, embedder.workers)
+    clusters = divided(
+        *(ids, vectors, function, division.size, division.seed, embedder.workers),
+        folder=spilled_to(pool.items),
+    )
     if isinstance(ids, PackedIds):
         clusters.write(path.with_suffix(PACKED))
         return clusters
@@ -75,7 +76,8 @@ def known_clusters(
     None otherwise. Nothing is written.
     """
     if division.by == "random":
-        return divided(ids_of(pool.items), None, "random", division.size, division.seed)
+        ids, folder = ids_of(pool.items), spilled_to(pool.items)
+        return divided(ids, None, "random", division.size, division.seed, folder=folder)
     return _read(_place(pool, division, embedder.identity, cache), pool)
 
 

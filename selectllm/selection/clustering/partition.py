@@ -13,16 +13,18 @@ compared (see clusters_file.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
 from selectllm.core.arrays import Ints, Vectors
-from selectllm.core.codec import seeded_hash, seeded_hashes
+from selectllm.core.codec import seeded_hashes
 from selectllm.core.errors import EncoderError, UsageError
 from selectllm.core.plugins import Port, calling, find
+from selectllm.core.sequences import InOrder
+from selectllm.core.spilled_arrays import BLOCK, filled, order_of, room
 from selectllm.core.types import Cluster
 from selectllm.core.workers import HERE, Workers
 from selectllm.selection.clustering.diverse import diverse
@@ -61,23 +63,27 @@ def divided(
     size: int,
     seed: int,
     workers: Workers = HERE,
+    folder: Path | None = None,
 ) -> PackedClusters:
-    """`partition`, with the places of the members in `ids` and not the members themselves."""
+    """`partition`, with the places of the members in `ids` and not the members themselves.
+
+    `folder`: where a number for each item may lie meanwhile; in memory without one.
+    """
     function = by if callable(by) else find_partition(by)
     if size < 1 or not ids:
         raise UsageError(
             f"cannot divide {len(ids)} items into clusters of {size}. Both must be at least 1"
         )
-    order = seeded_order(ids, "partition", seed)
+    order = seeded_order(ids, "partition", seed, folder=folder)
     # Equal ids are neighbours in it, and a set of all would take more than the ids do.
-    if repeats := sum(ids[one] == ids[next_] for one, next_ in pairwise(order)):
+    if repeats := sum(one == next_ for one, next_ in pairwise(map(ids.__getitem__, order))):
         raise UsageError(f"{repeats} of {len(ids)} ids are repeats. Make them unique")
     if vectors is not None:
         check_vectors(vectors, len(ids))
     count = -(-len(ids) // size)
-    labels = np.asarray(function(SeededRows(vectors, order, workers), count, seed))
+    labels = np.asarray(function(SeededRows(vectors, order, workers, folder), count, seed))
     _check_labels(labels, len(ids), count)
-    return _clusters(ids, order, labels, seed)
+    return _clusters(ids, order, labels, seed, folder)
 
 
 def show_order(members: Sequence[str], seed: int, cluster: int, order: int) -> tuple[str, ...]:
@@ -91,7 +97,8 @@ def show_order(members: Sequence[str], seed: int, cluster: int, order: int) -> t
 
 def at_random(rows: SeededRows, clusters: int, seed: int) -> Ints:
     """Clusters of items that have nothing in common but the seed. Needs no vectors."""
-    return np.arange(len(rows)) % clusters
+    labels: Ints = room(rows.folder, len(rows), np.intp)
+    return filled(labels, cycle(range(clusters)))
 
 
 PARTITIONS: Mapping[str, PartitionFunction] = MappingProxyType(
@@ -129,24 +136,25 @@ def named(name: str, base: Path | None = None) -> dict[str, str | None]:
     return {"by": name} if code is None else {"by": name, "by_sha256": code}
 
 
-def _clusters(ids: Sequence[str], order: Ints, labels: Ints, seed: int) -> PackedClusters:
+def _clusters(
+    ids: Sequence[str], order: Ints, labels: Ints, seed: int, folder: Path | None
+) -> PackedClusters:
     """Numbered clusters from the label of each id, in an order drawn by their first members.
 
     `labels`: of the ids in their seeded `order`.
     """
-    places = order[np.argsort(labels, kind="stable")]
-    sizes = np.bincount(labels)
-    ends = np.cumsum(sizes)
-    firsts: list[str] = []
-    for start, end in zip((ends - sizes).tolist(), ends.tolist(), strict=True):
+    ends = np.cumsum(np.bincount(labels))
+    starts = np.concatenate([[0], ends[:-1]])
+    places = order_of(labels, folder)
+    for start in range(0, len(places), BLOCK):
+        places[start : start + BLOCK] = order[places[start : start + BLOCK]]
+    for start, end in zip(starts, ends, strict=True):
         members = sorted((ids[place], place) for place in places[start:end].tolist())
         places[start:end] = [place for _, place in members]
-        firsts.append(members[0][0])
-    drawn = sorted(
-        range(len(firsts)), key=lambda at: (seeded_hash("clusters", seed, firsts[at]), firsts[at])
-    )
-    groups = [places[ends[at] - sizes[at] : ends[at]] for at in drawn]
-    return PackedClusters(ids, np.concatenate(groups), np.cumsum(sizes[drawn]))
+    drawn = seeded_order(InOrder(ids, places[starts]), "clusters", seed)
+    in_order = room(folder, len(places), np.intp)
+    filled(in_order, (place for at in drawn for place in places[starts[at] : ends[at]]))
+    return PackedClusters(ids, in_order, np.cumsum((ends - starts)[drawn]))
 
 
 def check_vectors(vectors: Vectors, items: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.codec import seeded_hashes
 from selectllm.core.errors import UsageError
+from selectllm.core.spilled_arrays import alike, filled, room, with_places
 from selectllm.core.workers import HERE, Workers
 
 Result = TypeVar("Result")
@@ -28,12 +30,14 @@ class SeededRows:
     """Vectors in the seeded order of their ids, gathered on demand so that no copy is held.
 
     `vectors`: (n_items, dim), L2-normalised, in any order, or None if there are none. `order`:
-    positions in `vectors`. `workers`: who carries out what can be done block by block.
+    positions in `vectors`. `workers`: who carries out what can be done block by block. `folder`:
+    where a number for each row may lie; in memory without one.
     """
 
     vectors: Vectors | None
     order: Ints
     workers: Workers = HERE
+    folder: Path | None = None
 
     def __len__(self) -> int:
         return len(self.order)
@@ -87,14 +91,20 @@ class SeededRows:
         return [*range(0, len(self), blocks * BLOCK), len(self)]
 
 
-def seeded_order(ids: Sequence[str], *drawn_by: str | int) -> Ints:
-    """Positions of distinct ids by hash(drawn_by, id); the id itself settles equal hashes."""
+def seeded_order(ids: Sequence[str], *drawn_by: str | int, folder: Path | None = None) -> Ints:
+    """Positions of distinct ids by hash(drawn_by, id); the id itself settles equal hashes.
+
+    `folder`: where they may lie; in memory without one.
+    """
     draws = seeded_hashes(*drawn_by, each=ids)
-    hashes = np.fromiter(draws, dtype=np.uint64, count=len(ids))
-    order = np.argsort(hashes, kind="stable")
-    if (hashes[order[1:]] == hashes[order[:-1]]).any():  # of a million ids once in 30 million times
-        order = np.array(sorted(range(len(ids)), key=lambda at: (int(hashes[at]), ids[at])))
-    return order
+    keys = filled(room(folder, len(ids), np.uint64), draws)
+    mask = with_places(keys)
+    for start, places in alike(keys, mask):  # what the places took of the hashes settles it
+        some = [ids[place] for place in places]
+        drawn = sorted(zip(seeded_hashes(*drawn_by, each=some), some, places, strict=True))
+        keys[start : start + len(drawn)] = [place for _, _, place in drawn]
+    keys &= np.uint64(mask)
+    return keys.view(np.intp)
 
 
 def _of_blocks(function: Callable[[Floats], Result], piece: Vectors) -> list[Result]:

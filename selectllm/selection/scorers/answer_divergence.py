@@ -111,5 +111,5 @@ class AnswerDivergenceScorer(ItemScorer):
 
 def _embedder(meter: Meter) -> Embedder:
     if meter.embedder is None:
-        raise UsageError("answer-divergence embeds the answers, and there is no encoder here")
+        raise UsageError("answer-divergence has to embed the answers, and no encoder was given")
     return meter.embedder

@@ -81,7 +81,8 @@ class _Asking:
         """Raise what is missing, or what failed."""
         if self._missing:
             raise ReplyMissing(
-                f"`offline`, and replies are missing: {asked}, {self._missing} of {count} items"
+                f"with `offline` nothing is sent, and the replies about {self._missing} of "
+                f"{count} items are missing: {asked}"
             )
         if self._failures:
             first = str(self._failures[0]).rstrip(".")

@@ -120,8 +120,8 @@ class ItemScorer(ABC):
         Raises UsageError for a scorer that asks and does not say what.
         """
         raise UsageError(
-            f"{type(self).__name__} asks a model and does not say what, so it cannot be planned. "
-            "Write its method `ahead`"
+            f"{type(self).__name__} asks a model but does not say what it will ask, so its "
+            "calls cannot be planned. Add a method `ahead`"
         )
 
 

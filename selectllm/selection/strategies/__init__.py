@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from selectllm.core.arrays import Ints
 from selectllm.core.choices import LANGUAGE_MODEL
 from selectllm.core.errors import UsageError
 from selectllm.core.plugins import is_reference
@@ -53,12 +54,17 @@ from selectllm.selection.strategies.strategy import Pick, Strategy
 
 __all__ = ["FORMS", "STRATEGIES", "Candidates", "Strategy", "find_strategy", "is_analytic"]
 
-Order = Callable[[Candidates], list[int]]
+Order = Callable[[Candidates], Ints]
 
 
 def _by(order: Order) -> Pick:
     """Picking the first n of an order of all candidates."""
-    return lambda candidates, n: order(candidates)[:n]
+
+    def pick(candidates: Candidates, n: int) -> list[int]:
+        picks: list[int] = order(candidates)[:n].tolist()
+        return picks
+
+    return pick
 
 
 # Perplexity: the paper's baselines, there of model outputs under Llama-2-7B.

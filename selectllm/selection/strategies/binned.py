@@ -27,7 +27,7 @@ def highest_in_bins(candidates: Candidates, n: int) -> list[int]:
     """
     if candidates.values is None:
         raise ValueError("the strategy needs values")
-    ranked = by_score(candidates, candidates.values.tolist())
+    ranked: list[int] = by_score(candidates, candidates.values).tolist()
     rows = seeded_rows(candidates)
     bins = max(1, round(len(rows) / PER_BIN))
     if bins == 1:

@@ -9,9 +9,10 @@ import numpy as np
 
 from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.codec import seeded_hashes
+from selectllm.core.spilled_arrays import filled, room
 from selectllm.core.types import Item
 from selectllm.core.workers import HERE, Workers
-from selectllm.data.stored_items import ids_of, picked
+from selectllm.data.stored_items import ids_of, picked, spilled_to
 from selectllm.selection.clustering.seeded_rows import SeededRows, seeded_order
 
 
@@ -44,12 +45,17 @@ class Candidates:
         )
 
 
-def by_score(candidates: Candidates, scores: Sequence[float]) -> list[int]:
+def by_score(candidates: Candidates, scores: Sequence[float] | Floats) -> Ints:
     """Positions by descending score; ties by seeded hash of the id, never by file order."""
     draws = seeded_hashes("tie", candidates.seed, each=ids_of(candidates.items))
-    ties = np.fromiter(draws, dtype=np.uint64, count=len(candidates.items))
-    order: list[int] = np.lexsort((ties, -np.asarray(scores, dtype=np.float64))).tolist()
-    return order
+    ties = filled(room(spilled_to(candidates.items), len(candidates.items), np.uint64), draws)
+    return np.lexsort((ties, -np.asarray(scores, dtype=np.float64)))
+
+
+def drawn(candidates: Candidates, by: str) -> Ints:
+    """Positions by hash(by, seed, id)."""
+    items = candidates.items
+    return seeded_order(ids_of(items), by, candidates.seed, folder=spilled_to(items))
 
 
 def seeded_rows(candidates: Candidates) -> SeededRows:
@@ -60,5 +66,4 @@ def seeded_rows(candidates: Candidates) -> SeededRows:
     """
     if candidates.vectors is None:
         raise ValueError("the strategy needs vectors")
-    order = seeded_order(ids_of(candidates.items), "tie", candidates.seed)
-    return SeededRows(candidates.vectors, order, candidates.workers)
+    return SeededRows(candidates.vectors, drawn(candidates, "tie"), candidates.workers)

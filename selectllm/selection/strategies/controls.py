@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from selectllm.core.codec import seeded_hash
+import numpy as np
+
+from selectllm.core.arrays import Floats, Ints
 from selectllm.core.types import Item
-from selectllm.data.stored_items import ids_of
-from selectllm.selection.strategies.candidates import Candidates, by_score
+from selectllm.data.stored_items import lengths_of
+from selectllm.selection.strategies.candidates import Candidates, by_score, drawn
 
 HAS_INPUT = "has-input"
 USUAL = ("random", "longest", "shortest", "first")
@@ -25,19 +27,15 @@ def usual_controls(items: Iterable[Item]) -> tuple[str, ...]:
     return (*USUAL, HAS_INPUT) if any(item.input for item in items) else USUAL
 
 
-def random(candidates: Candidates) -> list[int]:
+def random(candidates: Candidates) -> Ints:
     """A seeded shuffle by id: the baseline that everything is measured against.
 
     Its draws are its own: with those that settle ties, a strategy of many ties would be like it.
     """
-    draws = [
-        (seeded_hash("random", candidates.seed, name), name, position)
-        for position, name in enumerate(ids_of(candidates.items))
-    ]
-    return [position for _, _, position in sorted(draws)]
+    return drawn(candidates, "random")
 
 
-def slot(number: int, candidates: Candidates) -> list[int]:
+def slot(number: int, candidates: Candidates) -> Ints:
     """From slot `number` (1-based) on, and on from the first after the last.
 
     What a model does that always answers with the same labels: the control for position bias. A
@@ -45,29 +43,29 @@ def slot(number: int, candidates: Candidates) -> list[int]:
     """
     count = len(candidates.items)
     start = (number - 1) % count
-    return [*range(start, count), *range(start)]
+    return np.roll(np.arange(count), -start)
 
 
-def first(candidates: Candidates) -> list[int]:
+def first(candidates: Candidates) -> Ints:
     """As shown: what a model does that always answers with the first labels."""
-    return list(range(len(candidates.items)))
+    return np.arange(len(candidates.items))
 
 
-def lengths(candidates: Candidates) -> list[float]:
+def lengths(candidates: Candidates) -> Floats:
     """Characters of instruction and input."""
-    return [float(len(item.text)) for item in candidates.items]
+    return lengths_of(candidates.items)
 
 
-def longest(candidates: Candidates) -> list[int]:
+def longest(candidates: Candidates) -> Ints:
     """Most characters of instruction and input first (the paper's length baseline)."""
     return by_score(candidates, lengths(candidates))
 
 
-def shortest(candidates: Candidates) -> list[int]:
+def shortest(candidates: Candidates) -> Ints:
     """Fewest characters of instruction and input first (the paper's length baseline)."""
-    return by_score(candidates, [-length for length in lengths(candidates)])
+    return by_score(candidates, -lengths(candidates))
 
 
-def has_input(candidates: Candidates) -> list[int]:
+def has_input(candidates: Candidates) -> Ints:
     """Items with an input first: a control for labels that follow the presence of a context."""
     return by_score(candidates, [float(bool(item.input)) for item in candidates.items])

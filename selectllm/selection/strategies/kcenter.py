@@ -128,7 +128,7 @@ def _farthest(nearest: NDArray[np.float32], count: int) -> tuple[Ints, tuple[np.
     return np.sort(ranked[:count]), (nearest[following], following)
 
 
-def centroid(candidates: Candidates) -> list[int]:
+def centroid(candidates: Candidates) -> Ints:
     """Highest cosine to the candidates' mean vector first: the most typical items."""
     vectors = candidates.vectors
     if vectors is None:
@@ -137,4 +137,4 @@ def centroid(candidates: Candidates) -> list[int]:
     mean = vectors.mean(axis=0, dtype=np.float64)
     blocks = (vectors[start : start + BLOCK] for start in range(0, len(vectors), BLOCK))
     cosines = np.concatenate([block.astype(np.float64) @ mean for block in blocks])
-    return by_score(candidates, np.round(cosines, 9).tolist())
+    return by_score(candidates, np.round(cosines, 9))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from selectllm.core.arrays import Floats, Vectors
+from selectllm.core.arrays import Floats, Ints, Vectors
 from selectllm.core.types import Item
 from selectllm.data.deduplicate import ROUNDING, PairLimits, semantic_duplicates
 from selectllm.selection.clustering.near_duplicates import InCells
@@ -17,27 +17,27 @@ from selectllm.selection.strategies.strategy import Pick
 EASIER_WITHOUT = 1.0  # an IFD from here on: the instruction does not help with the response
 
 
-def highest(candidates: Candidates) -> list[int]:
+def highest(candidates: Candidates) -> Ints:
     """The highest value first."""
-    return by_score(candidates, _values(candidates).tolist())
+    return by_score(candidates, _values(candidates))
 
 
-def lowest(candidates: Candidates) -> list[int]:
+def lowest(candidates: Candidates) -> Ints:
     """The lowest value first."""
-    return by_score(candidates, (-_values(candidates)).tolist())
+    return by_score(candidates, -_values(candidates))
 
 
-def middle(candidates: Candidates) -> list[int]:
+def middle(candidates: Candidates) -> Ints:
     """Those nearest to the middle by rank first, so that any number of picks is a middle slice.
 
     The paper's `perplexity middle` (arXiv 2401.16553) takes such a slice of the sorted pool.
     """
     ranks = np.empty(len(candidates.items))
     ranks[lowest(candidates)] = np.arange(len(ranks))
-    return by_score(candidates, (-np.abs(ranks - (len(ranks) - 1) / 2)).tolist())
+    return by_score(candidates, -np.abs(ranks - (len(ranks) - 1) / 2))
 
 
-def ifd_order(candidates: Candidates) -> list[int]:
+def ifd_order(candidates: Candidates) -> Ints:
     """The highest value below 1 first, then from 1 on upwards.
 
     IFD, the perplexity of the response given the instruction over that of the response alone: the
@@ -46,7 +46,7 @@ def ifd_order(candidates: Candidates) -> list[int]:
     """
     values = _values(candidates)
     usable = values < EASIER_WITHOUT
-    return by_score(candidates, np.where(usable, values, -values).tolist())
+    return by_score(candidates, np.where(usable, values, -values))
 
 
 def score_first(cutoff: float, order: Pick) -> Pick:

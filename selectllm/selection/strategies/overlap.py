@@ -33,4 +33,5 @@ def rouge_diversity(candidates: Candidates, n: int, *, most: int = ROUGE_UP_TO) 
     from selectllm.data.rouge import highest_rouge_l
 
     overlap = highest_rouge_l([item.text for item in candidates.items])
-    return by_score(candidates, (-overlap).tolist())[:n]
+    picks: list[int] = by_score(candidates, -overlap)[:n].tolist()
+    return picks

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from selectllm.core.arrays import Floats
 from selectllm.core.types import Item
 from selectllm.selection.clustering.partition import check_vectors
 from selectllm.selection.scorers.item_scorer import ItemScorer, Meter
@@ -17,7 +18,7 @@ from selectllm.selection.strategies.columns import check_column
 
 Pick = Callable[[Candidates, int], list[int]]
 """(candidates, n) -> n different positions (0-based), best first."""
-Score = Callable[[Candidates], Sequence[float]]
+Score = Callable[[Candidates], Sequence[float] | Floats]
 """candidates -> the number of each, in their order."""
 Told = Callable[[Candidates, int], Sequence[str]]
 """(candidates, n) -> what there is to say of picking n of them."""
@@ -69,16 +70,16 @@ class Strategy:
         picked = self.pick(candidates.only(known), min(n, len(known)))
         return [int(known[position]) for position in picked]
 
-    def scores(self, candidates: Candidates) -> Sequence[float] | None:
+    def scores(self, candidates: Candidates) -> Floats | None:
         """The number of each candidate that it goes by, NaN where there is none.
 
         None if it goes by no number, or by one that is not finite and that JSON cannot carry.
         """
         if self.score is not None:
-            return self.score(candidates)
+            return np.asarray(self.score(candidates), dtype=np.float64)
         if self.scorer is None or candidates.values is None or np.isinf(candidates.values).any():
             return None
-        return candidates.values.tolist()  # type: ignore[no-any-return]
+        return candidates.values
 
     @property
     def needs_responses(self) -> bool:

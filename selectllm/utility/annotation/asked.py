@@ -47,7 +47,7 @@ class Asking:
     def __post_init__(self) -> None:
         check_range("asking", self.range)
         if self.raters < 1:
-            raise UtilityError(f"asking: raters is {self.raters}. Ask one or more")
+            raise UtilityError(f"raters must be at least 1, not {self.raters}")
         if not self.ids:
             raise UtilityError("asking: there are no items to rate")
         if sorted(set(self.ids)) != list(self.ids):
@@ -89,8 +89,8 @@ def write_asking(path: Path, asking: Asking) -> None:
     text = pretty_json({"format": FORMAT, **asking.to_json()})
     if path.exists() and path.read_bytes() != text.encode("utf-8"):
         raise UsageError(
-            f"{path} exists and says something else was asked. Sheets of it may be with raters: "
-            "write to another name, or remove it"
+            f"{path} exists and belongs to other sheets, which may still be with raters. "
+            "Choose another name, or remove the file"
         )
     write_text(path, text)
 
@@ -148,7 +148,7 @@ def _asking(content: Any) -> Asking:
                 *(suite, pool_sha256, bounds, differing, raters, tuple(ids), rubric),
                 sample=None if sample is None else _sample(sample),
             )
-    raise TypeError(f"it is not an asking of format {FORMAT}")
+    raise TypeError(f"it does not have format {FORMAT} of an .ask.json file")
 
 
 def _sample(content: Any) -> DrawnSample:

@@ -62,8 +62,9 @@ def read_sheets(
         key = rating.item, rating.rater
         if key in places:
             raise UtilityError(
-                f"{rating.where} ({value:g}) is the second by rater {rating.rater!r}, after "
-                f"{places[key]}. Keep one, or name the raters apart in the column rater"
+                f"{rating.where} ({value:g}) is a second rating by {rating.rater!r}; the first "
+                f"is at {places[key]}. Keep one of them, or write different names into the "
+                "column rater"
             )
         places[key] = rating.place
         values.setdefault(rating.item, {})[rating.rater] = value
@@ -93,8 +94,9 @@ def find_asking(sheet: Path, given: Path | None = None) -> Asking:
         if candidate.is_file():
             return read_asking(candidate)
     raise UtilityError(
-        f"{sheet}: nothing beside it says what was asked (no {(candidates or [shared])[0].name}). "
-        "Name the .ask.json that was written with the sheet: `asked` FILE",
+        f"{sheet}: the file {(candidates or [shared])[0].name}, which says what was "
+        "asked, is not beside it. Name the .ask.json that was written with the sheet: "
+        "`asked` FILE",
         argument="asked",
     )
 
@@ -204,9 +206,9 @@ def _check_known(found: Sequence[Rating], asking: Asking) -> None:
     if strange:
         names = list(dict.fromkeys(rating.item for rating in strange))
         raise UtilityError(
-            f"{strange[0].place}: items were rated that were not asked about ({len(names)}): "
-            f"{listed(names)}. A spreadsheet may have changed ids (leading zeros, dates): restore "
-            "them, or name the asking of this sheet"
+            f"{strange[0].place}: {len(names)} rated items were not asked about: "
+            f"{listed(names)}. A spreadsheet may have changed their ids (leading zeros, "
+            "dates). Restore the ids, or name the .ask.json of this sheet with `asked`"
         )
 
 

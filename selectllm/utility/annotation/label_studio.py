@@ -105,7 +105,7 @@ def _plain(where: str, value: Any) -> Any:
         case []:
             return None
     raise UtilityError(
-        f"{where}: {shortened(value)} is not the answer of one control. {EXPORT_AGAIN}"
+        f"{where}: {shortened(value)} is not an answer that Label Studio writes. {EXPORT_AGAIN}"
     )
 
 

@@ -16,44 +16,44 @@ Alpha = Annotated[int | float, WithJsonSchema({"type": "number", "maximum": 1})]
 
 
 class RatingsHeader(Part):
-    """What was asked, and how far the raters agree."""
+    """What the raters were asked, and how well they agree."""
 
     absent: ClassVar[frozenset[str]] = frozenset({"sample"})
 
     format: Literal[1] = 1
-    suite: str = Field(description="Its name.")
+    suite: str = Field(description="The name of the suite.")
     pool_sha256: Sha256
-    range: Range = Field(description="The lowest and the highest rating allowed.")
+    range: Range = Field(description="The lowest and the highest rating that is allowed.")
     raters: tuple[str, ...] = Field(min_length=1, json_schema_extra={"uniqueItems": True})
-    items: Count = Field(description="How many lines follow.")
-    asked: Count = Field(description="How many items the raters were asked about.")
+    items: Count = Field(description="The number of lines that follow.")
+    asked: Count = Field(description="The number of items that the raters were asked about.")
     differing: bool = Field(
-        description="Whether only items that exactly one arm picked were asked about."
+        description="Whether the raters were asked only about items that exactly one arm picked."
     )
-    alpha: Alpha | None = Field(description="Krippendorff's, interval level.")
+    alpha: Alpha | None = Field(description="Krippendorff's alpha for interval data.")
     rater_noise: Amount | None = Field(
-        description="Standard deviation of one rating, on the rating scale."
+        description="The standard deviation of one rating, on the rating scale."
     )
-    reliability: Share | None = Field(description="Of the values.")
+    reliability: Share | None = Field(description="The reliability of the values.")
     sample: DrawnSample | None = Field(
         None,
-        description="The clusters that the items are of, where they were drawn at random.",
+        description="The clusters that the items come from, if they were drawn at random.",
         exclude_if=lambda sample: sample is None,
     )
 
 
 class RatingsBegin(Part):
-    """The first line."""
+    """The first line of the file."""
 
     ratings: RatingsHeader
 
 
 class RatedItem(Part):
-    """An item."""
+    """An item with its ratings."""
 
     id: Name
     value: Number = Field(description="The mean of the ratings.")
-    ratings: Mapping[str, Number] = Field(min_length=1, description="By rater.")
+    ratings: Mapping[str, Number] = Field(min_length=1, description="The rating of each rater.")
 
 
 def ratings_schema() -> dict[str, Any]:
@@ -71,15 +71,15 @@ class SuiteRatings(Part):
 
 
 class RatingsImported(Document):
-    """What `utility import --json` prints of sheets: what was asked for, and what came back."""
+    """What `utility import --json` prints: what was asked for, and what came back."""
 
     file: str
     items: Count
     asked: Count
     raters: tuple[str, ...] = Field(min_length=1)
     raters_asked: Count
-    alpha: Alpha | None = Field(description="Krippendorff's, interval level.")
+    alpha: Alpha | None = Field(description="Krippendorff's alpha for interval data.")
     rater_noise: Amount | None = Field(
-        description="Standard deviation of one rating, on the rating scale."
+        description="The standard deviation of one rating, on the rating scale."
     )
     utility: SuiteRatings

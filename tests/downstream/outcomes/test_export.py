@@ -228,7 +228,7 @@ def test_another_pool_is_refused(selectllm: Command) -> None:
     others = [{**row, "instruction": f"Do {row['id']}."} for row in pool_rows()]
     write_jsonl(Path("pool.jsonl"), others)
     outcome = selectllm("export", "sets", "--pool", "pool.jsonl", "-o", "out")
-    assert_refused(outcome, "sets: its sets are not of", "pool.jsonl, which has other")
+    assert_refused(outcome, "sets: its sets were not selected from", "pool.jsonl, which has other")
     assert not Path("out").exists()
 
 

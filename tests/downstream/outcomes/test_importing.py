@@ -123,7 +123,10 @@ def test_rows_of_csv_are_the_same_as_of_json_lines(exported: Exported, tmp_path:
         ({"value": "1e999"}, r":2: value \('1e999'\) is not finite"),
         ({"metric": "eval_loss"}, ":2: metric 'eval_loss' looks as if lower were better"),
         ({"higher_is_better": "maybe"}, r":2: higher_is_better \('maybe'\) must be true or false"),
-        ({"pool_sha256": "cd" * 32}, r":2: the result is of another pool \(sha256 cdcdcdcdcdcd\)"),
+        (
+            {"pool_sha256": "cd" * 32},
+            r":2: the result belongs to another pool \(sha256 cdcdcdcdcdcd\)",
+        ),
         ({"file_sha256": "cd" * 32}, r":2 was trained on a file .* that is not the exported"),
         ({}, r":2: acc of 'strategy:longest' on 'mmlu' is in .*rows\.jsonl:1 too"),
         ({"higher_is_better": False, "seed": 0, "training_seed": 1}, "higher_is_better differs"),
@@ -244,18 +247,18 @@ def test_the_name_of_an_arm_is_enough_where_it_has_one_set(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (SetReference(RANDOM), "which is not the given 'strategy:random'"),
-        (SetReference(LONGEST, 2), "which is not the given 'strategy:longest', budget 2"),
+        (SetReference(RANDOM), "but 'strategy:random' was given"),
+        (SetReference(LONGEST, 2), "but 'strategy:longest', budget 2 was given"),
         (
             SetReference(LONGEST, 4, 1),
-            "which is not the given 'strategy:longest', budget 4, seed 1",
+            "but 'strategy:longest', budget 4, seed 1 was given",
         ),
     ],
 )
 def test_a_file_that_names_another_set_than_the_given_one_is_refused(
     exported: Exported, tmp_path: Path, given: SetReference, words: str
 ) -> None:
-    own = "says that it is of 'strategy:longest', budget 4, seed 0, "
+    own = "says that it belongs to 'strategy:longest', budget 4, seed 0, "
     content = lm_eval(name_of(exported, LONGEST, 4))
     with pytest.raises(UtilityError, match=rf"results\.mmlu\.acc,none {own}{words}"):
         from_json(exported, tmp_path, content, given=given)
@@ -283,7 +286,7 @@ def test_a_file_that_names_an_arm_of_several_sets_leaves_the_rest_to_say(
     assert {(each.arm, each.budget, each.seed) for each in found} == {(RANDOM, 2, 1)}
     with pytest.raises(UtilityError, match="may be any of several sets"):
         from_json(exported, tmp_path, content, given=SetReference(RANDOM, 2))
-    with pytest.raises(UtilityError, match="is of 'strategy:random', which is not the given"):
+    with pytest.raises(UtilityError, match="belongs to 'strategy:random', but"):
         from_json(exported, tmp_path, content, given=SetReference(LONGEST, 2))
 
 
@@ -408,13 +411,17 @@ def test_a_leaderboard_gives_the_win_rates_of_exported_sets(
     ("name", "text", "message"),
     [
         ("a.json", "{", r"a\.json is not JSON"),
-        ("a.json", '{"scores": 1}', r"a\.json is not a result file that is known here\. Give rows"),
-        ("a.json", "[]", r"is not a result file that is known here"),
+        (
+            "a.json",
+            '{"scores": 1}',
+            r"a\.json is not a kind of result file that selectllm knows\. Give rows",
+        ),
+        ("a.json", "[]", r"is not a kind of result file that selectllm knows"),
         ("a.jsonl", "", "holds no results"),
         ("a.txt", "", r"suffix '\.txt'"),
         ("a.csv", "arm,value\n", "no column 'metric'"),
         ("a.json", '{"results": {}}', "holds no results"),
-        ("a.json", '{"results": {"mmlu": 0.4}}', r"results\.mmlu \(0\.4\) holds no metrics"),
+        ("a.json", '{"results": {"mmlu": 0.4}}', r"results\.mmlu \(0\.4\) contains no metrics"),
         ("a.json", '[{"arm": "x"}, 3]', "element 1: metric is missing"),
     ],
 )
@@ -442,7 +449,7 @@ def test_a_folder_that_was_not_exported_is_refused(tmp_path: Path) -> None:
 
 def test_an_export_of_another_pool_is_refused(exported: Exported) -> None:
     check_pool(exported, POOL, "the run")
-    with pytest.raises(UtilityError, match="the run is of another pool"):
+    with pytest.raises(UtilityError, match="the run belongs to another pool"):
         check_pool(exported, "cd" * 32, "the run")
 
 
@@ -471,11 +478,14 @@ def test_results_that_were_cut_are_refused(exported: Exported, tmp_path: Path) -
     header, line = read_jsonl(path)
     for lines, message in (
         ([header], "holds 0 results, and its first line says 1"),
-        ([line, line], "begins no results file"),
-        ([{**header, "note": ""}, line], "begins no results file"),
-        ([{"results": {**header["results"], "format": 2}}, line], "no results file of format 1"),
-        ([header, {"arm": "x", "value": 1}], ":2 is no line of a results file"),
-        ([header, {**line, "more": 1}], r":2 is no line .* \('more' missing or unknown\)"),
+        ([line, line], "does not begin a results file"),
+        ([{**header, "note": ""}, line], "does not begin a results file"),
+        (
+            [{"results": {**header["results"], "format": 2}}, line],
+            "does not begin a results file of format 1",
+        ),
+        ([header, {"arm": "x", "value": 1}], ":2 is not a line of a results file"),
+        ([header, {**line, "more": 1}], r":2 is not a line .* \('more' missing or unknown\)"),
         ([], "holds no results"),
     ):
         with pytest.raises(UtilityError, match=message):
@@ -516,7 +526,10 @@ def test_the_first_line_has_types_too_and_is_hashed(tmp_path: Path, name: str) -
     write_results(path, ResultsFile(POOL, None, POOL, (result(),)))
     header, line = read_jsonl(path)
     other = 7 if name == "unsettled" else "cd" * 32
-    for value, message in ((1.5, rf":1: {name} \(1\.5\) must be"), (other, "it was edited")):
+    for value, message in (
+        (1.5, rf":1: {name} \(1\.5\) must be"),
+        (other, "It was edited|was edited: its sha256"),
+    ):
         write_jsonl(path, [{"results": {**header["results"], name: value}}, line])
         with pytest.raises(UtilityError, match=message):
             read_results(path)
@@ -527,7 +540,7 @@ def test_lines_that_were_edited_or_moved_are_refused(tmp_path: Path) -> None:
     write_results(path, ResultsFile(POOL, None, POOL, (result(), result(LONGEST))))
     header, one, other = read_jsonl(path)
     for lines in ([{**one, "value": 0.5}, other], [other, one], [one, one]):
-        with pytest.raises(UtilityError, match=r"results\.jsonl is not what was written .* edited"):
+        with pytest.raises(UtilityError, match=r"results\.jsonl was edited: its sha256 is not"):
             read_results(write_jsonl(path, [header, *lines]))
 
 
@@ -578,7 +591,11 @@ def test_losses_have_their_sign_turned() -> None:
         (result(LONGEST, budget=4), {}, "more than one budget: '2', '4'. Name one"),
         (result(LONGEST), {"metric": "ac"}, "no metric 'ac'. Did you mean 'acc'"),
         (result(LONGEST), {"benchmarks": ["c"]}, "no benchmark 'c'"),
-        (result(LONGEST, benchmark="c"), {}, "'strategy:longest', seed 0: lacks benchmark 'b'"),
+        (
+            result(LONGEST, benchmark="c"),
+            {},
+            "'strategy:longest', seed 0: has no result of benchmark 'b'",
+        ),
         (result(benchmark="c", higher_is_better=False), {}, "higher is better on some benchmarks"),
     ],
 )

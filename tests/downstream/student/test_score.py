@@ -142,7 +142,7 @@ def test_a_prompt_too_long_to_answer_is_cut_and_says_so(student: Student) -> Non
 
 @pytest.mark.parametrize("new_tokens", [0, 97])
 def test_an_answer_must_leave_room_for_the_prompt(new_tokens: int, student: Student) -> None:
-    with pytest.raises(UsageError, match=f"new_tokens is {new_tokens}. Write 1 to 96, or raise"):
+    with pytest.raises(UsageError, match=f"new_tokens must be from 1 to 96, not {new_tokens}"):
         answer(student, items(1), TINY, new_tokens=new_tokens)
 
 

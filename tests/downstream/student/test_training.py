@@ -157,7 +157,7 @@ def test_last_blocks_that_do_not_give_the_loss_of_the_whole_model_are_an_error(
     student = open_student(str(made(tmp_path / "tiny")), tmp_path / "cache")
     student.blocks[-1].register_forward_hook(lambda _, __, out: out + torch.randn_like(out))
     with pytest.raises(
-        ModelError, match=r"last blocks alone are .* off the whole model\. Use mode"
+        ModelError, match=r"last blocks alone give .* that of the whole model\. Use mode"
     ):
         score(student, items(1), TINY)
 
@@ -335,13 +335,13 @@ def test_a_folder_of_another_training_is_an_error(
         assert (tmp_path / "unfinished.safetensors").exists()
     else:
         train(student, items(3), TINY, tmp_path)
-    with pytest.raises(RunError, match=r"another training than this one\. Choose another folder"):
+    with pytest.raises(RunError, match=r"a different training\. Choose another folder"):
         train(student, items(3), replace(TINY, **change), tmp_path)
 
 
 def test_other_items_are_another_training(student: Student, tmp_path: Path) -> None:
     train(student, items(3), TINY, tmp_path)
-    with pytest.raises(RunError, match="another training"):
+    with pytest.raises(RunError, match="a different training"):
         train(student, items(4), TINY, tmp_path)
 
 
@@ -373,15 +373,13 @@ def test_a_broken_manifest_is_an_error(text: str, student: Student, tmp_path: Pa
 
 
 def test_a_folder_without_a_student_is_an_error(student: Student, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"holds no trained student\. Train one there first"):
+    with pytest.raises(RunError, match=r"contains no trained student\. Train one there first"):
         score(student, items(1), TINY, tmp_path)
 
 
 def test_a_student_of_another_shape_is_not_scored(student: Student, tmp_path: Path) -> None:
     train(student, items(3), TINY, tmp_path)
-    with pytest.raises(
-        RunError, match=r"a student with rank 4, but this one has 2\. Take the same"
-    ):
+    with pytest.raises(RunError, match=r"a student with rank 4, but this one has 2\. Use the same"):
         score(student, items(1), replace(TINY, rank=2), tmp_path)
 
 
@@ -473,12 +471,12 @@ def test_a_model_without_an_end_token_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("mode", "slow", "`mode` is 'slow'. Give fast or full"),
-        ("rank", 0, "`rank` is 0. Write 1 or more"),
-        ("max_length", 31, "`max_length` is 31. Write 32 or more"),
-        ("seed", -1, "`seed` is -1. Write 0 or more"),
-        ("learning_rate", 0.0, "Write a number above 0"),
-        ("learning_rate", float("nan"), "Write a number above 0"),
+        ("mode", "slow", "`mode` must be fast or full, not 'slow'"),
+        ("rank", 0, "`rank` must be at least 1, not 0"),
+        ("max_length", 31, "`max_length` must be at least 32, not 31"),
+        ("seed", -1, "`seed` must be at least 0, not -1"),
+        ("learning_rate", 0.0, "must be a number above 0"),
+        ("learning_rate", float("nan"), "must be a number above 0"),
     ],
 )
 def test_a_setting_out_of_range_is_an_error(name: str, value: Any, said: str) -> None:
@@ -487,10 +485,11 @@ def test_a_setting_out_of_range_is_an_error(name: str, value: Any, said: str) ->
 
 
 def test_a_window_or_blocks_that_the_model_does_not_have_are_errors(student: Student) -> None:
-    with pytest.raises(UsageError, match=r"max_length is 513, but .* takes 512 tokens"):
+    with pytest.raises(UsageError, match=r"max_length is 513, but .* takes at most 512 tokens"):
         score(student, items(1), replace(TINY, max_length=513))
     with pytest.raises(
-        UsageError, match=r"blocks is 4, but .* has 4\. Write less, or use mode full"
+        UsageError,
+        match=r"blocks is 4, but .* has only 4 blocks\. Use a smaller number, or mode full",
     ):
         score(student, items(1), replace(TINY, blocks=4))
 

@@ -29,7 +29,7 @@ class TestMatching:
         baseline = recorded(EQUAL, EQUAL)
         with pytest.raises(RunError) as error:
             matched(baseline, [("p@2", "m"), ("new@1", "m"), ("p@2", "n")])
-        assert "the baseline has nothing of new@1 + m, p@2 + n" in str(error.value)
+        assert "the baseline contains no picks of new@1 + m, p@2 + n" in str(error.value)
         assert "the suite no longer names q@1 + m" in str(error.value)
 
     def test_an_entry_that_the_suite_dropped_is_an_error_by_itself(self) -> None:

@@ -97,7 +97,7 @@ def test_a_provider_is_said_to_list_no_log_probabilities_where_litellm_asks_it_f
 
 def test_litellm_can_be_told_to_ask_for_log_probabilities_all_the_same() -> None:
     known = spec("mistral/m")
-    with pytest.raises(ModelError, match="x@1 is answered by log-probabilities"):
+    with pytest.raises(ModelError, match="x@1 needs log-probabilities"):
         check_lists_logprobs(known, "x@1")
     told = {"allowed_openai_params": ["logprobs", "top_logprobs"]}
     check_lists_logprobs(replace(known, extra=told), "x@1")

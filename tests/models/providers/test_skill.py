@@ -208,8 +208,8 @@ def test_votes_of_one_picker_combine_the_same_ballots_whatever_their_names(
     [
         ("skill:0.5,first:2", "first: '2' is not a share from 0 to 1"),
         ("skill:0.5,invalid:x", "invalid: 'x' is not a share from 0 to 1"),
-        ("skill:0.5,firts:0.1", "'firts:0.1' is no part of a picker"),
-        ("skill:0.5,first:0.1,first:0.2", "'first:0.2' is no part of a picker"),
+        ("skill:0.5,firts:0.1", "'firts:0.1' is not a setting of a simulated picker"),
+        ("skill:0.5,first:0.1,first:0.2", "'first:0.2' is not a setting of a simulated picker"),
     ],
 )
 def test_a_fault_that_is_none_is_an_error(name: str, words: str) -> None:

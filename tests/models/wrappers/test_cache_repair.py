@@ -70,6 +70,22 @@ def kept(folder: Path) -> dict[int, Reply]:
     return {n: replace(reply, cached=False) for n, reply in rows.items() if reply is not None}
 
 
+@pytest.mark.parametrize("made", [None, "CREATE TABLE Settings (key TEXT NOT NULL UNIQUE, value)"])
+def test_a_cache_whose_making_was_stopped_is_unfinished_and_is_gone_on_with(
+    tmp_path: Path, made: str | None
+) -> None:
+    (tmp_path / "cache.db").touch()
+    if made is not None:
+        with closing(sqlite3.connect(tmp_path / "cache.db")) as database:
+            database.execute(made)
+    for check in (examine, repair):
+        assert check(tmp_path) == CacheState(0, (), unfinished=True)
+        assert [path.name for path in tmp_path.iterdir()] == ["cache.db"]
+    with closing(ReplyCache(tmp_path)) as cache:
+        cache.put(replace(REQUEST, repeat=1), reply_of(1))
+    assert examine(tmp_path) == CacheState(1, ())
+
+
 def test_a_whole_cache_is_whole_and_repair_changes_nothing(folder: Path) -> None:
     assert examine(folder) == CacheState(ROWS, ())
     before = (folder / "cache.db").read_bytes()

@@ -84,12 +84,15 @@ def test_it_is_read_by_its_name_once_it_was_loaded(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("read", "says"),
     [
-        ("3", "read gave int. Return a selectllm.core.types.Parsed"),
-        ("Parsed((0, 0), 'ok')", "positions (0, 0). They are different whole numbers from 0 to 4"),
+        ("3", "read returned int. Return a selectllm.core.types.Parsed"),
+        (
+            "Parsed((0, 0), 'ok')",
+            "the positions (0, 0). They must be different whole numbers from 0 to 4",
+        ),
         ("Parsed((0, 5), 'ok')", "from 0 to 4"),
-        ("Parsed((0,), 'ok')", "read gave 1 picks and status ok"),
-        ("Parsed((0, 1, 2), 'repaired')", "read gave 3 picks and status repaired"),
-        ("Parsed((0, 1), 'ok', scores=(1.0,))", "read gave 1 scores of 5"),
+        ("Parsed((0,), 'ok')", "read returned 1 picks with status ok"),
+        ("Parsed((0, 1, 2), 'repaired')", "read returned 3 picks with status repaired"),
+        ("Parsed((0, 1), 'ok', scores=(1.0,))", "read returned 1 scores for 5 candidates"),
         ("Parsed((0, 1), 'ok', ranking=(0, 1, 9, 2, 3))", "positions (0, 1, 9, 2, 3)"),
         ("text.nothing", "failed: AttributeError: 'str' object has no attribute 'nothing'"),
     ],

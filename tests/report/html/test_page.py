@@ -329,7 +329,9 @@ def test_an_audit_opens_with_its_score_card_and_how_it_stands_beside_the_recorde
     before, now = (audited(subject, each) for each in (best(subject), obeying(best(subject))))
     found = now.model_copy(update={"comparison": compared(now, before)})
     shown, _, folded = html_page(found, render_audit(found)).partition("<details>")
-    assert re.search(r"beside the recorded audit: <[^>]*>worse</[^>]*> than recorded: ", shown)
+    assert re.search(
+        r"compared with the recorded audit: <[^>]*>worse</[^>]*> than recorded: ", shown
+    )
     assert "hijack.system" in shown
     assert "Score card" in shown
     assert "Score card" in folded

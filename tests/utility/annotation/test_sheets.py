@@ -262,7 +262,9 @@ class TestWriting:
         write_sheets(tmp_path / "sheet.csv", ITEMS, asking())
         write_sheets(tmp_path / "sheet.jsonl", ITEMS, asking())
         (tmp_path / "sheet.csv").unlink()
-        with pytest.raises(UsageError, match=r"sheet\.ask\.json exists and says something else"):
+        with pytest.raises(
+            UsageError, match=r"sheet\.ask\.json exists and belongs to other sheets"
+        ):
             write_sheets(tmp_path / "sheet.csv", ITEMS, asking(rubric="Other."))
         assert not (tmp_path / "sheet.csv").exists()
 
@@ -470,7 +472,7 @@ class TestReading:
         sheet = a_sheet(tmp_path, ",a,1", *(f",{n},2" for n in range(7)))
         with pytest.raises(
             UtilityError,
-            match=r"sheet\.csv:3: .*not asked about \(7\): .*'0', .* '4' and 2 more\. A",
+            match=r"sheet\.csv:3: .*7 rated items were not asked about: .*'0', .* and 2 more\. A",
         ):
             read_sheets([sheet], few("a"))
 
@@ -478,13 +480,13 @@ class TestReading:
         sheet = a_sheet(tmp_path, "Ann,a,1", "Bob,a,2", "Ann,a,3")
         with pytest.raises(
             UtilityError,
-            match=r":4: item 'a': rating \(3\) is the second by rater 'Ann', .*csv:2\. Keep",
+            match=r":4: item 'a': rating \(3\) is a second rating by 'Ann'; .*csv:2\. Keep",
         ):
             read_sheets([sheet], few("a"))
 
     def test_the_same_sheet_twice_is_no_second_rater(self, tmp_path: Path) -> None:
         sheet = a_sheet(tmp_path, ",a,1")
-        with pytest.raises(UtilityError, match="the second by rater 'sheet'"):
+        with pytest.raises(UtilityError, match="a second rating by 'sheet'"):
             read_sheets([sheet, sheet], few("a"))
 
     def test_items_that_nobody_rated_are_counted_and_named(self, tmp_path: Path) -> None:
@@ -535,20 +537,20 @@ class TestAsking:
         assert find_asking(sheet, other) == few("z")
 
     def test_without_one_the_option_that_names_it_is_told(self, tmp_path: Path) -> None:
-        with pytest.raises(UtilityError, match=r"\(no sheet\.ask\.json\).*`asked` FILE"):
+        with pytest.raises(UtilityError, match=r"sheet\.ask\.json, which says .*`asked` FILE"):
             find_asking(a_sheet(tmp_path, ",a,1"))
 
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"format": 2}, "not an asking of format 1"),
+            ({"format": 2}, "it does not have format 1"),
             ({"ids": ["b", "a"]}, "sorted and distinct"),
             ({"ids": ["a", "a"]}, "sorted and distinct"),
             ({"ids": []}, "no items"),
-            ({"ids": [1]}, "not an asking of format 1"),
-            ({"raters": 0}, "raters is 0"),
+            ({"ids": [1]}, "it does not have format 1"),
+            ({"raters": 0}, "raters must be at least 1, not 0"),
             ({"range": [5, 1]}, r"range \[5, 1\] is empty"),
-            ({"range": [1]}, "not an asking of format 1"),
+            ({"range": [1]}, "it does not have format 1"),
         ],
     )
     def test_a_damaged_one_is_named(
