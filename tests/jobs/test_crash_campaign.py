@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,9 @@ def test_twenty_signals_to_six_commands_cost_nothing() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "target: nothing wrong after 2" in done.stdout
+    # A busy machine takes more: a command that has not ended gets another one.
+    said = re.search(r"target: nothing wrong after (\d+) signals", done.stdout)
+    assert said is not None, done.stdout
+    assert int(said[1]) >= 20
     for verb in ("select", "eval", "ab", "optimize", "batch", "train"):
         assert f"SIGKILL  {verb} " in done.stdout
