@@ -17,7 +17,7 @@ import pytest
 from hypothesis import settings
 
 from selectllm.cli import main
-from selectllm.models.wrappers.pace import EndpointPace, Turn
+from selectllm.models.wrappers.pace import EndpointPace, Start
 from tests.support.provider_server import ProviderServer
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -126,8 +126,8 @@ def skip_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same, until the patches are taken back."""
     sleep = asyncio.sleep
 
-    async def no_turn(pace: EndpointPace) -> Turn:
-        return Turn()
+    async def no_turn(pace: EndpointPace) -> Start:
+        return Start()
 
     async def at_once(seconds: float, result: Any = None) -> Any:
         return await sleep(0, result)

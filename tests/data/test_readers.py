@@ -193,7 +193,7 @@ def test_a_line_that_is_not_json_is_named_with_its_column(
             b"q,r,s",
             "3 fields where the header names 2. Put fields that hold the delimiter in quotes",
         ),
-        (b",x", "instruction is empty. Fill it"),
+        (b",x", "instruction is empty. Fill it in"),
         (
             b'"two\nlines \xff",x',
             f"byte 0xff is not UTF-8 (in Windows-1252 it is 'ÿ'). S{SAVE_AS_UTF8[1:]}",

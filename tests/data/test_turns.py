@@ -313,8 +313,9 @@ def test_frames_hold_conversations(tmp_path: Path) -> None:
         json.dumps(dict(item.row))
 
 
-@pytest.mark.parametrize("in_place", [True, False])
-def test_many_files_hold_conversations_and_trees(tmp_path: Path, in_place: bool) -> None:
+@pytest.mark.parametrize("stays", [True, False])
+def test_many_files_hold_conversations_and_trees(tmp_path: Path, stays: bool) -> None:
+    in_place = tmp_path / "cache" if stays else None
     (tmp_path / "talks").mkdir()
     for n in range(3):
         rows = [TALK[0] | {"id": f"{n}"}]

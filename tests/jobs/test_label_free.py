@@ -192,7 +192,7 @@ def test_what_it_may_cost_is_limited_and_offline_nothing_is_asked(
     assert 0 < paid < ITEMS
     finished(select("pool.jsonl", cache="c2", **how))
     assert provider.count == ITEMS
-    with pytest.raises(ReplyMissing, match="mean-entropy with m, 20 of 20 items"):
+    with pytest.raises(ReplyMissing, match="20 of 20 items are missing: mean-entropy with m"):
         finished(select("pool.jsonl", cache="c3", offline=True, **how))
     assert provider.count == ITEMS
 

@@ -329,7 +329,7 @@ def test_what_was_given_to_an_earlier_round_alone_is_told(
 def test_bad_rows_of_what_is_given_can_be_left_out(session: Session, notes: list[str]) -> None:
     row = read_jsonl(Path("pool.jsonl"))[0]
     write_jsonl(Path("done.jsonl"), [row, {**row, "response": "by another annotator"}])
-    with pytest.raises(PoolError, match=r"done\.jsonl:2: id 'item-000' is taken .*skip_bad"):
+    with pytest.raises(PoolError, match=r"done\.jsonl:2: id 'item-000' is already used .*skip_bad"):
         chosen(session, budget=5, strategy="first", given="done.jsonl")
     left = chosen(session, budget=5, strategy="first", given="done.jsonl", skip_bad=True)
     assert ids(left)[0] == "item-001"

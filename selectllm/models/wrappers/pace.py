@@ -55,7 +55,7 @@ class _Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Start:
     """How a call starts: while some were asked to wait, or even while everybody waits."""
 
     meanwhile: bool = False
@@ -83,7 +83,7 @@ class EndpointPace:
         self.usual = math.inf  # seconds that an answer took of late
         self._silent_from: float | None = None  # of the first refusal that no answer followed
 
-    async def turn(self) -> Turn:
+    async def turn(self) -> Start:
         """Wait until a call may start."""
         if self._rate is not None or self._next > self._loop.time() or self._order.locked():
             async with self._order:
@@ -96,11 +96,11 @@ class EndpointPace:
                 elif self._rate is not None:
                     self._next = now + 1 / self._rate
         now = self._loop.time()
-        turn = Turn(now < self._asked_until, self._waits(now))
+        turn = Start(now < self._asked_until, self._waits(now))
         self._sent += not turn.probe
         return turn
 
-    def answered(self, turn: Turn, seconds: float | None = None) -> None:
+    def answered(self, turn: Start, seconds: float | None = None) -> None:
         """A call was answered, if by a reply after `seconds`, else by an error: it is not busy."""
         self._silent_from = None
         if seconds is not None:
@@ -108,7 +108,7 @@ class EndpointPace:
             self.usual = before + (seconds - before) / MEMORY
         self._note(turn, refused=False)
 
-    def refused(self, turn: Turn, retry_after: float | None) -> None:
+    def refused(self, turn: Start, retry_after: float | None) -> None:
         """A call found the endpoint busy; `retry_after`: seconds that it asks to wait."""
         now = self._loop.time()
         if self._silent_from is None:
@@ -137,7 +137,7 @@ class EndpointPace:
         """Seconds since the first of the refusals that no answer has followed; 0 for none."""
         return 0.0 if self._silent_from is None else self._loop.time() - self._silent_from
 
-    def _note(self, turn: Turn, *, refused: bool) -> None:
+    def _note(self, turn: Start, *, refused: bool) -> None:
         self._latest.note(refused=refused)
         if turn.meanwhile:
             self._meanwhile.note(refused=refused)

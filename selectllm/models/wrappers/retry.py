@@ -13,7 +13,7 @@ from selectllm.core.places import without_place
 from selectllm.core.stopping import rest
 from selectllm.core.types import Attempt, Reply
 from selectllm.models.model import Model, Request, expect
-from selectllm.models.wrappers.pace import EndpointPace, Paces, Turn
+from selectllm.models.wrappers.pace import EndpointPace, Paces, Start
 
 PACED = (429, 503, 529)  # the statuses by which an endpoint says that it is asked too fast
 BUSY = (408, 409, 425, 500, 502, 504, *PACED)
@@ -132,7 +132,7 @@ class _Call:
             return replace(reply, waited=waited, failed=tuple(self._failed))
         return reply
 
-    def _after(self, error: ProviderError, turn: Turn) -> ProviderError | float:
+    def _after(self, error: ProviderError, turn: Start) -> ProviderError | float:
         """The seconds to wait after a failed try, or the error if that is the end."""
         if error.status in PACED and error.retryable:
             self._pace.refused(turn, error.retry_after)

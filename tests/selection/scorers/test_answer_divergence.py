@@ -141,5 +141,5 @@ def test_an_item_with_an_empty_answer_has_no_value(
 
 
 def test_without_an_encoder_it_is_refused() -> None:
-    with pytest.raises(UsageError, match="embeds the answers"):
+    with pytest.raises(UsageError, match="embed the answers"):
         AnswerDivergenceScorer("m").check(ITEMS, idle_meter())

@@ -270,5 +270,5 @@ class TestFailures:
     ) -> None:
         sampled(opened(), ITEMS[:1])
         assert values(sampled(opened(offline=True), ITEMS[:1])) == {"fact": 2.0}
-        with pytest.raises(ReplyMissing, match="open-endedness with arm, 2 of 3 items"):
+        with pytest.raises(ReplyMissing, match="2 of 3 items are missing: open-endedness with arm"):
             sampled(opened(offline=True))

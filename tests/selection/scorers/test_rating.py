@@ -239,7 +239,7 @@ class TestFailures:
         self, opened: Open, provider: ProviderServer
     ) -> None:
         rated(opened(), ITEMS[:2])
-        with pytest.raises(ReplyMissing, match="quality@1 with arm, 3 of 5 items"):
+        with pytest.raises(ReplyMissing, match="3 of 5 items are missing: quality@1 with arm"):
             rated(opened(offline=True))
         assert values(rated(opened(offline=True), ITEMS[:2])) == {"i1": 1.0, "i2": 2.0}
         assert provider.count == 2
