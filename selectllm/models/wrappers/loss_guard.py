@@ -23,6 +23,7 @@ LATEST = 100  # replies that a call is compared with; none is lost before there 
 SLOWER = 5.0  # times as long as nine in ten of them took: that long a call is waited for
 SLOWEST = 1.5  # or times as long as the slowest reply of all, if that is more
 FIRST = 30.0  # as long as none got lost or timed out: times half of them took, if that is more
+SHARE = 0.01  # of the calls that are answered: so many count as lost, and no more
 OVERTAKEN = 8  # calls that were sent after it and are answered; or it is the last of a round
 
 
@@ -106,8 +107,12 @@ class LossGuard:
             self._limit(next(out for out in self._out if out is not answered))
 
     def _limit(self, out: _Out) -> None:
-        """Wait for a call that was left behind only as long as patience allows."""
-        if not out.limit.expired():
+        """Wait for a call that was left behind only as long as patience allows.
+
+        Where many seem lost, replies take as long as that, and asking again would pay for them
+        twice.
+        """
+        if not out.limit.expired() and len(self._lost) <= SHARE * self._answered:
             out.limit.reschedule(out.sent + self._patience())
 
     def _patience(self) -> float:

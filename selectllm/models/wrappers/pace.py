@@ -96,7 +96,7 @@ class EndpointPace:
                 elif self._rate is not None:
                     self._next = now + 1 / self._rate
         now = self._loop.time()
-        turn = Start(now < self._asked_until, self._waits(now))
+        turn = Start(now < self._asked_until, self._rate is not None and self._waits(now))
         self._sent += not turn.probe
         return turn
 
@@ -131,6 +131,11 @@ class EndpointPace:
     def crowded(self) -> bool:
         """Whether so much is refused that a limit of the endpoint's must be the reason."""
         return self._latest.refused >= self._tolerated
+
+    @property
+    def tries(self) -> float:
+        """How often a call is tried until it is answered, by the latest ones."""
+        return 1 / max(1 - self._latest.refused, 1 / MEMORY)
 
     @property
     def silent_for(self) -> float:

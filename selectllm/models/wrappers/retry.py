@@ -31,7 +31,8 @@ class RetryPolicy:
 
     Most failures are tried `attempts` times. An endpoint that is asked too fast (429, 503, 529) is
     no failure but a slow one: the call goes on until it has waited for `patience` and was refused
-    `busy_attempts` times. Where the endpoint has answered nobody for `patience`, `attempts` do.
+    `busy_attempts` times as often as others are until one is answered. Where the endpoint has
+    answered nobody since, `attempts` do.
     """
 
     attempts: int = 6
@@ -161,7 +162,8 @@ class _Call:
         if silent >= policy.patience:
             return waited or tries >= policy.attempts
         nobody = silent >= self._clock() - self._refused  # was answered since this call was not
-        return waited and (nobody or tries >= policy.busy_attempts)
+        enough = policy.attempts if nobody else policy.busy_attempts * self._pace.tries
+        return waited and tries >= enough
 
 
 def _attempt(
