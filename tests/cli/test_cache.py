@@ -195,6 +195,10 @@ def test_nothing_goes_without_a_limit_and_what_goes_is_told_with_its_price(
     selectllm: Command, evaluated: ProviderServer
 ) -> None:
     assert selectllm("cache", "prune").code == 2
+    for endless in ("nan", "inf"):
+        refused = selectllm("cache", "prune", "--max-age", endless, "--yes")
+        assert (refused.code, refused.out) == (2, "")
+        assert f"--max-age {endless} is not a finite number" in refused.err
     dry = selectllm("cache", "prune", "--max-bytes", 0, "--dry-run")
     assert dry.out.startswith("8 replies of ")
     spent = selectllm("cache", "stats", "--json").json["models"]["openai/m"]["cost_usd"]
