@@ -56,6 +56,28 @@ def test_a_cache_that_was_never_finished_is_no_damage(selectllm: Command) -> Non
     assert "is empty: the command that was making it was stopped." in checked.out
 
 
+@pytest.mark.parametrize("words", ["stats", "ls", "verify", "verify --repair", "clear --yes"])
+def test_a_named_folder_without_a_cache_is_refused_and_not_made(
+    selectllm: Command, words: str
+) -> None:
+    refused = selectllm("cache", *words.split(), "--cache", "typo")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--cache typo: there is no cache" in refused.err
+    assert not Path("typo").exists()
+
+
+def test_a_cache_that_was_not_used_yet_is_empty_and_not_made(selectllm: Command) -> None:
+    assert "cache/replies is empty. There is nothing to do." in selectllm("cache", "verify").out
+    assert "cache/replies: 0 replies, 0.0 MB" in selectllm("cache", "stats").out
+    assert not Path("cache").exists()
+
+
+def test_a_pack_may_begin_a_cache(selectllm: Command, evaluated: ProviderServer) -> None:
+    selectllm("cache", "export", "pack.jsonl")
+    assert selectllm("cache", "import", "pack.jsonl", "--cache", "begun").code == 0
+    assert "8 replies" in selectllm("cache", "stats", "--cache", "begun").out
+
+
 # --- explain
 
 
