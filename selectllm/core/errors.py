@@ -111,7 +111,7 @@ def check_number(argument: str, value: object) -> None:
             f"`{argument}` {value!r} is {type(value).__name__}. Give a number",
             argument=argument,
         )
-    if not -math.inf < value < math.inf:  # a whole number may be too large for isfinite
+    if not isinstance(value, Integral) and not math.isfinite(value):
         raise UsageError(
             f"`{argument}` {value} is not a finite number. Give one", argument=argument
         )
