@@ -24,6 +24,7 @@ from selectllm.jobs.cache_state import (
     begin_anew,
     check_cache,
     check_clearing,
+    check_is_cache,
     clear_all,
     lines_of,
     summary_of,
@@ -48,7 +49,7 @@ PACK = click.argument("file", type=FILE)
 @AS_JSON
 def stats(folder: Path | None, as_json: bool) -> None:
     """Count the cached replies, their tokens and what they cost, for each model."""
-    say(summary_of(_open(folder)), as_json=as_json)
+    say(summary_of(_place(folder)), as_json=as_json)
 
 
 @cache.command(epilog=example("cache ls --limit 10"))
@@ -135,7 +136,7 @@ def import_(file: Path, folder: Path | None, as_json: bool) -> None:
     """
     from selectllm.jobs.caching import import_replies
 
-    say(import_replies(_open(folder), file), as_json=as_json)
+    say(import_replies(_open(folder, new=True), file), as_json=as_json)
 
 
 @cache.command(epilog=example("cache prune --max-age 90 --dry-run"))
@@ -206,13 +207,16 @@ def _agreed(yes: bool, question: str) -> bool:
     return False
 
 
-def _place(folder: Path | None) -> Path:
-    """The reply cache of this folder's workspace."""
-    return find_workspace(Path.cwd(), cache=folder).cache / "replies"
+def _place(folder: Path | None, *, new: bool = False) -> Path:
+    """The reply cache of this folder's workspace; one that is named is there, unless `new`."""
+    place = find_workspace(Path.cwd(), cache=folder).cache
+    if folder is not None and not new:
+        check_is_cache(place)
+    return place / "replies"
 
 
-def _open(folder: Path | None) -> ReplyCache:
+def _open(folder: Path | None, *, new: bool = False) -> ReplyCache:
     """The same, open, and closed when the command ends."""
-    store = ReplyCache(_place(folder))
+    store = ReplyCache(_place(folder, new=new))
     click.get_current_context().call_on_close(store.close)
     return store

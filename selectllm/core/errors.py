@@ -31,6 +31,7 @@ ends with `ProviderError` after everything that succeeded has been kept.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,11 +103,17 @@ def check_whole(argument: str, value: object) -> None:
 
 
 def check_number(argument: str, value: object) -> None:
-    """Raise UsageError unless the value of `argument` is a number, or None."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+    """Raise UsageError unless the value of `argument` is a finite number, or None."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise UsageError(
             f"`{argument}` {value!r} is {type(value).__name__}. Give a number",
             argument=argument,
+        )
+    if not isinstance(value, Integral) and not math.isfinite(value):
+        raise UsageError(
+            f"`{argument}` {value} is not a finite number. Give one", argument=argument
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -96,6 +97,13 @@ def unwritable(path: Path, *, folder: bool = False) -> str | None:
     if not os.access(parent, os.W_OK | os.X_OK):
         return f"cannot be written, because you may not write in the folder {parent}"
     return None
+
+
+def cannot_hold(folder: Path, what: str, error: OSError) -> str:
+    """That a cache cannot hold `what` and why, with what helps where there is no room."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    helps = ". Make room there, or choose another cache" if full else ""
+    return f"{folder} cannot hold {what} ({error.strerror or error}){helps}"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import RunError
+from selectllm.core.files import cannot_hold
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 RowT = TypeVar("RowT")
@@ -72,7 +73,4 @@ class SpilledRows(MutableMapping[KeyT, RowT]):
         return len(self._at)
 
     def _full(self, error: OSError) -> RunError:
-        return RunError(
-            f"{self._folder} cannot hold {self._what} ({error.strerror or error}). Make room "
-            "there, or choose another cache"
-        )
+        return RunError(cannot_hold(self._folder, self._what, error))

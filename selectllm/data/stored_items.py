@@ -18,6 +18,7 @@ import numpy as np
 
 from selectllm.core.arrays import Floats, Ints
 from selectllm.core.errors import PoolError
+from selectllm.core.files import cannot_hold
 from selectllm.core.sequences import MadeSequence
 from selectllm.core.spilled_arrays import SpilledBytes, alike, filled, room, with_places
 from selectllm.core.types import Item, Pool
@@ -331,7 +332,4 @@ def holding(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PoolError(
-            f"{folder} cannot hold {what} ({error.strerror or error}). Make room there, or choose "
-            "another cache"
-        ) from None
+        raise PoolError(cannot_hold(folder, what, error)) from None

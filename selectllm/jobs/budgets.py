@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ def check_limits(settings: SessionSettings) -> None:
     """Raise UsageError for limits that cannot be, and for a shared budget without any."""
     check_number("max_cost", settings.max_cost)
     cost = settings.max_cost
-    if cost is not None and (math.isnan(cost) or cost < 0):
+    if cost is not None and cost < 0:
         raise UsageError(f"`max_cost` {cost} is not an amount. Give it in USD", argument="max_cost")
     for name in ("max_total_tokens", "max_requests"):
         limit = getattr(settings, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,24 @@ from selectllm.core.shown import counted, visible
 from selectllm.models.wrappers.bill import Bill
 from selectllm.models.wrappers.cache import ReplyCache, remedy
 from selectllm.models.wrappers.cache_repair import ASIDE, CacheState, clear, examine, repair
+from selectllm.models.wrappers.network_place import check_local
 from selectllm.models.wrappers.shared_budget import budgets, forget
 from selectllm.models.wrappers.shared_state import SharedState
 
 SHOWN = 20  # damaged rows that are told
 EXCERPT = 50  # characters of a reply that are told
+PARTS = ("replies", "vectors", "clusters", "student", "shared.sqlite3")
+"""By one of these a folder is known for a cache."""
+
+
+def check_is_cache(folder: Path) -> None:
+    """Raise UsageError unless something was ever kept in the folder, which somebody named."""
+    if not any((folder / part).exists() for part in PARTS):
+        raise UsageError(
+            f"`cache` {folder}: there is no cache. Name the folder that has replies/ in it, or "
+            "leave this out for the workspace's",
+            argument="cache",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +77,14 @@ class CacheSummary:
         return {**summary, "budgets": {name: asdict(each) for name, each in self.shared.items()}}
 
 
-def summary_of(cache: ReplyCache) -> CacheSummary:
-    """What a cache holds. Raises CacheError where it cannot be read."""
-    models = cache.by_model()
-    shared = budgets(SharedState(cache.folder.parent))
-    return CacheSummary(cache.folder, len(cache), cache.size, models, shared)
+def summary_of(folder: Path) -> CacheSummary:
+    """What the cache in `folder` holds. It is not made. Raises CacheError where it is unusable."""
+    check_local(folder)
+    shared = budgets(SharedState(folder.parent))
+    if not folder.exists():
+        return CacheSummary(folder, 0, 0, {}, shared)
+    with closing(ReplyCache(folder)) as cache:
+        return CacheSummary(folder, len(cache), cache.size, cache.by_model(), shared)
 
 
 def lines_of(cache: ReplyCache, limit: int, *, as_json: bool) -> Iterator[str]:
@@ -110,6 +127,8 @@ class CacheCheck:
                 f"The cache in {folder} is empty: the command that was making it was stopped. "
                 "There is nothing to do, because the next command goes on with it."
             )
+        elif not (state.whole or state.damaged or state.newer):
+            lines.append(f"The cache in {folder} is empty. There is nothing to do.")
         elif not state.damaged:
             lines.append(
                 f"All {state.whole} replies in {folder} are whole. There is nothing to do."

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.core.codec import canonical_json
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import UsageError, check_number
 from selectllm.core.names import unknown
 from selectllm.core.shown import counted
 from selectllm.jobs.contents import PACK
@@ -174,6 +174,7 @@ def to_prune(
             "or both",
             argument="max_bytes",
         )
+    check_number("max_age", max_age)
     since = None if max_age is None else clock() - max_age * DAY
     rows = [
         (row["at"], key, _bytes(key, row), row["reply"]["cost_usd"] or 0.0)

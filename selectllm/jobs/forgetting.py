@@ -178,15 +178,13 @@ def _within(ids: Sequence[Any], pool: Pool) -> bool:
 
 def _left(workspace: Workspace, pool: Pool, keys: Collection[str]) -> Iterator[tuple[str, str]]:
     """What else holds texts of the pool, and the command that removes it."""
-    for run in sorted(workspace.runs.glob("*/run.json")):
-        with contextlib.suppress(UsageError):
-            if _of_pool(read_json(run), pool):
-                yield "a run: item ids, picks and replies", _removing(run.parent)
+    for path in _results(workspace.runs, pool):
+        yield "results: item ids, picks and replies", _removing(path)
     for path in _logs(workspace):
         lines = _lines(path)
         first = next(lines, {})
-        if _of_pool(first, pool) or _of_a_part(first, next(lines, {}), pool):
-            yield "a log of decisions: item ids, picks and replies", _removing(path)
+        if _names(path, pool) or _of_a_part(first, next(lines, {}), pool):
+            yield "a log or results: item ids, picks and replies", _removing(path)
         elif {"key", "reply"} <= first.keys() and any(
             row.get("key") in keys for row in _lines(path)
         ):
@@ -201,10 +199,24 @@ def _left(workspace: Workspace, pool: Pool, keys: Collection[str]) -> Iterator[t
         yield "the pool itself", _removing(Path(pool.source))
 
 
-def _of_pool(content: Mapping[str, Any], pool: Pool) -> bool:
-    """Whether a manifest, or the first line of a log, names this pool."""
-    manifest = content.get("manifest", content)
-    return isinstance(manifest, dict) and manifest.get("pool_sha256") == pool.sha256
+def _results(runs: Path, pool: Pool) -> list[Path]:
+    """The folders that jobs made for this pool, outermost alone, and the files beside them."""
+    named = (path for path in runs.rglob("*.json*") if _names(path, pool))
+    found = {path if path.parent == runs else path.parent for path in named}
+    return sorted(path for path in found if found.isdisjoint(path.parents))
+
+
+def _names(path: Path, pool: Pool) -> bool:
+    """Whether the content of a JSON file, or the first line of a log, has the pool's hash.
+
+    Where in the manifest that stands depends on the verb; no other value is the same.
+    """
+    try:
+        with path.open("rb") as handle:
+            start = handle.readline(LONGEST) if path.suffix == ".jsonl" else handle.read()
+    except OSError:
+        return False
+    return pool.sha256.encode() in start
 
 
 def _of_a_part(first: Mapping[str, Any], row: Mapping[str, Any], pool: Pool) -> bool:
@@ -215,8 +227,8 @@ def _of_a_part(first: Mapping[str, Any], row: Mapping[str, Any], pool: Pool) -> 
 
 
 def _logs(workspace: Workspace) -> Iterator[Path]:
-    """The JSON lines of a workspace, beside its cache and its runs."""
-    for folder, pattern in ((workspace.root, "*.jsonl"), (workspace.root / "eval", "**/*.jsonl")):
+    """The JSON lines of a workspace, and the JSON in its eval/, beside its cache and its runs."""
+    for folder, pattern in ((workspace.root, "*.jsonl"), (workspace.root / "eval", "**/*.json*")):
         for path in sorted(folder.glob(pattern)):
             if not path.is_relative_to(workspace.runs) and path.is_file():
                 yield path

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from selectllm.core.choices import RETAIN
-from selectllm.core.errors import UsageError
+from selectllm.core.errors import UsageError, check_number
 from selectllm.core.names import unknown
 from selectllm.core.verdict_words import KindName
 from selectllm.evaluation.comparison.arms import Arm, Halves
@@ -70,9 +69,8 @@ class PlanRequest:
             raise UsageError(
                 f"`retain` {self.retain} is not above 0 and at most 1", argument="retain"
             )
-        if self.rating_cost is not None and not (
-            math.isfinite(self.rating_cost) and self.rating_cost >= 0
-        ):
+        check_number("rating_cost", self.rating_cost)
+        if self.rating_cost is not None and self.rating_cost < 0:
             raise UsageError(
                 f"`rating_cost` {self.rating_cost} is not an amount. Give it in USD",
                 argument="rating_cost",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -70,7 +69,7 @@ def check_session(settings: SessionSettings) -> None:
             argument="batch",
         )
     check_number("drain", settings.drain)
-    if settings.drain is None or not 0 <= settings.drain < math.inf:
+    if settings.drain is None or settings.drain < 0:
         raise UsageError(
             f"`drain` {settings.drain} is not a number of seconds. Give at least 0",
             argument="drain",

@@ -149,8 +149,6 @@ class SelectRequest:
             )
         if self.reask < 0:
             raise UsageError(f"`reask` {self.reask} must be 0 or more", argument="reask")
-        if self.threshold is not None and math.isnan(self.threshold):
-            raise UsageError("`threshold` nan is not a number", argument="threshold")
 
 
 class SelectArguments(Settings, total=False):

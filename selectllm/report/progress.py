@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from selectllm.core.shown import counted
 from selectllm.core.types import Step
 
 GAP = "  "
@@ -17,7 +18,7 @@ SELDOM = 60.0  # seconds after which a line comes even if hardly anything was do
 
 
 def progress_line(description: str, step: Step, seconds: float, width: int = 80) -> str:
-    """Such as `deciding  120/400  30%  2.1 calls/s  $0.31  45 cached  2 failed  ETA 2:13`.
+    """Such as `deciding  120/400  30%  2.1 calls/s  $0.31  45 cached  2 failed tries  ETA 2:13`.
 
     `seconds`: since the work began. `width`: columns, at most as many are taken.
     """
@@ -40,9 +41,10 @@ def _parts(step: Step, seconds: float) -> dict[str, str]:
         parts["pace"] = f"{out / seconds:.1f} calls/s"
     if step.spent_usd:
         parts["spent"] = f"${step.spent_usd:.{2 if step.spent_usd >= 0.1 else 4}f}"
-    for name in ("cached", "failed"):
-        if count := getattr(step, name):
-            parts[name] = f"{count} {name}"
+    if step.cached:
+        parts["cached"] = f"{step.cached} cached"
+    if step.failed:
+        parts["failed"] = counted(step.failed, "failed try")
     if (left := seconds_left(step, seconds)) is not None:
         parts["eta"] = f"ETA {clock_time(left)}"
     return parts

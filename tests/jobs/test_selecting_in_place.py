@@ -5,6 +5,8 @@ Slices are 40 rows, so that the pool of 330 is read, and its copy in order, in s
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import signal
 import tempfile
@@ -187,20 +189,25 @@ def test_what_is_handed_over_reads_the_clusters_of_the_picks_alone(
 
 
 @pytest.mark.parametrize(("fitting", "what"), [(0, "the decisions on a large pool"), (4, "a copy")])
-def test_a_cache_that_cannot_hold_what_is_large_is_named(
-    monkeypatch: pytest.MonkeyPatch, fitting: int, what: str
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (errno.ENOSPC, r"\(No space left on device\)\. Make room there, or choose another cache$"),
+        (errno.EMFILE, r"\(Too many open files\)$"),
+    ],
+)
+def test_a_cache_that_cannot_hold_what_is_large_is_named_and_room_advised_where_it_is_full(
+    monkeypatch: pytest.MonkeyPatch, fitting: int, what: str, reason: int, told: str
 ) -> None:
     files = [tempfile.TemporaryFile for _ in range(fitting)]
 
     def full(dir: Path) -> Any:
         if files:
             return files.pop()(dir=dir)
-        raise OSError(28, "No space left on device")
+        raise OSError(reason, os.strerror(reason))
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    with pytest.raises(
-        (PoolError, RunError), match=f"cache cannot hold {what} .*No space left.* Make room"
-    ):
+    with pytest.raises((PoolError, RunError), match=f"cache cannot hold {what}.* {told}"):
         selected("ids", "cache", **WAYS["one round"])
 
 

@@ -210,7 +210,9 @@ def test_settings_beside_a_session_are_refused(folder: Path) -> None:
     ("settings", "argument"),
     [
         ({"max_cost": float("nan")}, "max_cost"),
+        ({"max_cost": float("inf")}, "max_cost"),
         ({"max_cost": -0.5}, "max_cost"),
+        ({"drain": float("inf")}, "drain"),
         ({"concurrency": 0}, "concurrency"),
         ({"concurrency": 513}, "concurrency"),
         ({"env_file": "nothing.env"}, "env_file"),

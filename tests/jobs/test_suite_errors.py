@@ -103,6 +103,8 @@ def refused(suite: Path | str, *words: str) -> UsageError:
             ("nothing to evaluate. Name prompts and models, or strategies",),
         ),
         ("gate: {utility: taste}", ("gate.utility: 'taste' is none of", "it has none")),
+        ("budget: {name: '', limit: 1}", ("budget.name: '' should not be empty",)),
+        ("sets: {budgets: []}", ("sets.budgets: [] should have 1 or more entries",)),
         # not a suite at all
         ("name: demo -> name: [demo", ("suite.yaml is not YAML",)),
         ("name: demo -> name: demo\nname: again", ("the key 'name' appears twice",)),

@@ -13,7 +13,7 @@ STEP = Step(120, 400, sent=75, cached=45, failed=2, spent_usd=0.31)
 
 def test_it_says_what_is_done_how_fast_at_which_cost_and_when_it_ends() -> None:
     line = progress_line("asking", STEP, 36.7)
-    assert line == ("asking  120/400  30%  2.1 calls/s  $0.31  45 cached  2 failed  ETA 2:18")
+    assert line == "asking  120/400  30%  2.1 calls/s  $0.31  45 cached  2 failed tries  ETA 2:18"
 
 
 def test_what_takes_no_calls_says_nothing_of_them() -> None:
