@@ -79,7 +79,7 @@ CASES: Sequence[Case] = (
     Case("the reply is half a JSON", FAULTS["truncated json"]),
     Case("a reply of no usual form", Answer(200, {"answer": "[1]"})),
     Case("the connection breaks off", FAULTS["cut at once"]),
-    Case("no answer in time", FAULTS["hang"], settings={"timeout": 0.1}),
+    Case("no answer in time", FAULTS["hang"], settings={"timeout": 0.5}),
     Case("nobody listens at that port", url="http://127.0.0.1:{closed}/v1"),
     Case("no such host", url="http://no-such-host.invalid/v1"),
     Case("a certificate that nobody knows", url="{root}/v1", certificate="of 127.0.0.1"),
