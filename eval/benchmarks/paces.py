@@ -21,6 +21,7 @@ from selectllm.models.model import ModelSpec, Request
 from selectllm.models.wrappers.pace import Paces
 from selectllm.models.wrappers.retry import Retrying
 from selectllm.selection.concurrency import run_all
+from tests.support.call_limits import Bucket
 from tests.support.virtual_time import now, run
 
 REQUEST = Request(
@@ -40,23 +41,6 @@ class AtRandom:
     def wait(self, moment: float) -> float:
         """Seconds to wait; 0 for a call that is answered."""
         return float(random.random() < self._share)
-
-
-class Bucket:
-    """`rate` calls a second; `burst` at once after a pause."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate, self._burst = rate, burst
-        self._left, self._then = burst, 0.0
-
-    def wait(self, moment: float) -> float:
-        """Seconds to wait; 0 for a call that is answered."""
-        self._left = min(self._burst, self._left + (moment - self._then) * self._rate)
-        self._then = moment
-        if self._left >= 1:
-            self._left -= 1
-            return 0.0
-        return (1 - self._left) / self._rate
 
 
 class Minutes:

@@ -54,18 +54,18 @@ def test_with_two_calls_an_item_it_nearly_always_finds_the_best_two_of_ten() -> 
 def test_the_picks_of_a_model_that_takes_the_first_are_uniform() -> None:
     """A random direction makes of a position a noise of mean zero."""
     counts = Counter(
-        item for seed in range(240) for item in picks(task("pair@1", 6, 2, seed=seed), first)
+        item for seed in range(600) for item in picks(task("pair@1", 6, 2, seed=seed), first)
     )
     assert chisquare([counts[str(number)] for number in range(6)]).pvalue > 0.001
 
 
 def test_the_direction_is_a_fair_draw_that_hangs_on_seed_and_order_alone() -> None:
     turned = 0
-    for seed in range(400):
+    for seed in range(800):
         shown = following(task("pair@1", 2, 1, seed=seed))[0].shown
         assert shown == following(task("pair@1", 2, 1, seed=seed))[0].shown
         turned += shown[0].id == "1"
-    assert binomtest(turned, 400).pvalue > 0.001
+    assert binomtest(turned, 800).pvalue > 0.001
     directions = {
         following(task("pair@1", 2, 1, order=order))[0].shown[0].id for order in range(20)
     }
