@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.forked import ASKING, fork
-from tests.support.provider_server import ProviderServer
+from tests.support.provider_server import FAULTS, ProviderServer
 
 # A program of somebody's that uses litellm, and selectllm in the middle of it.
 PROGRAM = """
@@ -175,3 +175,52 @@ def test_what_others_set_after_our_first_call_is_theirs_alone(
     assert done.out.splitlines() == ["as it was"]
     assert "of theirs" in done.err
     assert server.count == 2
+
+
+FAILURES = """
+import asyncio, sys, traceback
+from selectllm.core.errors import ProviderError
+from selectllm.models.providers.litellm import LiteLLMModel
+from tests.support.provider_calls import ModelSpec, request
+
+URL = sys.argv[1]
+written = []
+write = traceback.format_exc
+
+def kept(*args, **options):
+    written.append(write(*args, **options))
+    return written[-1]
+
+traceback.format_exc = kept
+
+async def ours():
+    spec = ModelSpec(name="ours", id="openai/ours", api_base=URL)
+    model = LiteLLMModel(spec, environment={})
+    try:
+        await model.complete(request(spec))
+    except ProviderError as error:
+        print(error)
+    await model.close()
+
+asyncio.run(ours())
+assert not written, written
+import litellm
+messages = [{"role": "user", "content": "theirs"}]
+try:
+    where = {"api_base": URL, "api_key": "sk", "max_retries": 0}
+    litellm.completion(model="openai/theirs", messages=messages, **where)
+except litellm.InternalServerError:
+    pass
+asyncio.run(ours())
+assert written and all("InternalServerError" in text for text in written), written
+"""
+
+
+def test_no_traceback_is_written_of_our_failures_and_those_of_others_are(
+    server: ProviderServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server.queue(*[FAULTS["500"]] * 3)
+    done = fork("-c", FAILURES, server.base_url, loads=ASKING)
+    assert done.wait() == 0, done.err
+    assert done.out.count("500") == 2, done.out
