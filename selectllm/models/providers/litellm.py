@@ -24,6 +24,7 @@ from selectllm.models.providers.failures import diagnose
 from selectllm.models.providers.litellm_quirks import (
     OLLAMA_SERVERS,
     QUIET,
+    ServerFailedError,
     close_clients,
     load_litellm,
     ours,
@@ -106,7 +107,7 @@ class LiteLLMModel:
                 async with limit.begun():
                     response = await litellm.acompletion(**call)
                 outcome = read_response(response, heard)
-        except Exception as error:  # providers, SDKs and transports raise what they like
+        except (ServerFailedError, Exception) as error:  # providers, SDKs raise what they like
             outcome = read_heard(heard) or diagnose(error, heard)
         return self._outcomes.told(request, outcome, time.perf_counter() - started)
 

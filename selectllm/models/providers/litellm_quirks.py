@@ -11,13 +11,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 _OURS: ContextVar[bool] = ContextVar("a call of selectllm's", default=False)
@@ -59,6 +57,14 @@ OLLAMA_SERVERS: set[str] = set()
 """Where the Ollama models of this process are; "" is the usual place."""
 
 
+class ServerFailedError(BaseException):
+    """A server is busy or failed, as the response says that was heard.
+
+    It is no Exception, so that it passes by every `except` of the client and of litellm. They would
+    raise it anew three times and write a traceback, for as much CPU time as another half call.
+    """
+
+
 @cache
 def load_litellm() -> Any:
     """litellm, which fetches, reads, prints, logs, caches and drops nothing for calls of ours."""
@@ -73,7 +79,6 @@ def load_litellm() -> Any:
     litellm.__class__ = type(litellm.__name__, (type(litellm),), settings)
     _price_nothing_of_ours(litellm)
     _ask_nothing_of_our_models()
-    _trace_nothing_of_ours(litellm)
     _hear_the_servers()
     return litellm
 
@@ -175,20 +180,6 @@ def _price_nothing_of_ours(litellm: Any) -> None:
     litellm.response_cost_calculator = unless_ours
 
 
-def _trace_nothing_of_ours(litellm: Any) -> None:
-    """Let litellm write no traceback of our failed calls, which takes a third of their CPU time.
-
-    It is meant for callbacks, of which our calls have none. Those of others get it as ever.
-    """
-    if getattr(litellm.utils, "traceback", None) is not traceback:
-        return  # another version, which writes it elsewhere
-
-    def unless_ours(*limits: Any, **options: Any) -> str:
-        return "" if _OURS.get() else traceback.format_exc(*limits, **options)
-
-    litellm.utils.traceback = SimpleNamespace(**{**vars(traceback), "format_exc": unless_ours})
-
-
 def _ask_nothing_of_our_models() -> None:
     """Let litellm not ask Ollama what a model can, which it does twice before every call.
 
@@ -215,39 +206,23 @@ def _ask_nothing_of_our_models() -> None:
 def _hear_the_servers() -> None:
     """Let every client that litellm makes keep the responses to calls of ours for us.
 
-    What litellm raises does not hold them where it could not read them. Nor does a call of ours
-    follow a redirect to another host. They also tell when a request goes out.
+    What litellm raises does not hold them where it could not read them. They also tell when a
+    request goes out.
     """
-    import httpx
-
     try:
         from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
         from litellm.llms.openai.common_utils import BaseOpenAILLM
     except ImportError:  # not every version has them; then the chain of causes is all there is
         return
 
-    async def tell(request: Any) -> None:
-        _SENT.get()(request)
-
-    async def hear(response: Any) -> None:
-        heard = _HEARD.get()
-        if heard is None:
-            return
-        heard.append(response)
-        asked = response.request.url
-        if response.has_redirect_location:
-            there = asked.join(response.headers["location"])
-            if there.host != asked.host:  # its key would go along under any name but one
-                raise httpx.TooManyRedirects("to another host", request=response.request)
-
     def hearing(make: Callable[..., Any]) -> Callable[..., Any]:
         def made(*args: Any, **options: Any) -> Any:
             client = make(*args, **options)
-            if client is not None and hear not in client.event_hooks["response"]:
+            if client is not None and _hear not in client.event_hooks["response"]:
                 hooks = client.event_hooks
                 client.event_hooks = {
-                    "request": [*hooks["request"], tell],
-                    "response": [*hooks["response"], hear],
+                    "request": [*hooks["request"], _tell],
+                    "response": [*hooks["response"], _hear],
                 }
             return client
 
@@ -257,6 +232,31 @@ def _hear_the_servers() -> None:
     BaseOpenAILLM._get_async_http_client = staticmethod(
         hearing(BaseOpenAILLM._get_async_http_client)
     )
+
+
+async def _tell(request: Any) -> None:
+    _SENT.get()(request)
+
+
+async def _hear(response: Any) -> None:
+    """Keep a response to a call of ours, and end the call here if its server only failed.
+
+    Nor does a call of ours follow a redirect to another host.
+    """
+    import httpx
+
+    heard = _HEARD.get()
+    if heard is None:
+        return
+    heard.append(response)
+    if response.status_code == 429 or response.status_code >= 500:
+        await response.aread()
+        raise ServerFailedError
+    asked = response.request.url
+    if response.has_redirect_location:
+        there = asked.join(response.headers["location"])
+        if there.host != asked.host:  # its key would go along under any name but one
+            raise httpx.TooManyRedirects("to another host", request=response.request)
 
 
 def _is_our_ollama(url: str) -> bool:

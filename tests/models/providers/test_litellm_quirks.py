@@ -216,7 +216,7 @@ assert written and all("InternalServerError" in text for text in written), writt
 """
 
 
-def test_no_traceback_is_written_of_our_failures_and_those_of_others_are(
+def test_litellm_writes_no_traceback_of_a_call_of_ours_that_failed_and_one_of_theirs(
     server: ProviderServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
