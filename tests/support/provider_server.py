@@ -121,6 +121,7 @@ FAULTS: Mapping[str, Answer] = {
     "context overflow": Answer(400, error(_OVERFLOW, code="context_length_exceeded")),
     "429": Answer(429, error("Rate limit reached.", code="rate_limit_exceeded")),
     "429 seconds": Answer(429, error("Rate limit reached."), {"Retry-After": "7"}),
+    "429 cut": Answer(429, error("Rate limit reached."), {"Retry-After": "7"}, cut=9),
     "quota": Answer(429, error(_QUOTA, type="insufficient_quota", code="insufficient_quota")),
     "408": Answer(408, error("Request time-out.")),
     "409": Answer(409, error("Conflict.")),

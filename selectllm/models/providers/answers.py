@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from selectllm.models.providers.body import (
+    content_of,
     is_blocked,
     json_of,
     listed_in,
@@ -88,12 +89,10 @@ def read_heard(heard: Sequence[Any]) -> Answered | Fault | None:
 
 def _data(heard: Sequence[Any]) -> Any:
     """The JSON of the last response, if it is one with status 200 that was read to its end."""
-    if not heard or heard[-1].status_code >= 300 or not heard[-1].is_closed:
+    if not heard or heard[-1].status_code >= 300:
         return None
-    try:
-        return json_of(heard[-1].content)
-    except RuntimeError:  # httpx: it was closed before it was read
-        return None
+    content = content_of(heard[-1])
+    return None if content is None else json_of(content)
 
 
 def _error(data: Any, heard: Sequence[Any]) -> Fault | None:

@@ -24,7 +24,15 @@ class Heard:
     status_code: int
     headers: Mapping[str, str]
     content: bytes
-    is_closed: bool = True
+
+
+def content_of(response: Any) -> bytes | None:
+    """The body of a response, httpx's or Heard; None if it was not read to its end."""
+    try:
+        content: bytes = response.content
+    except RuntimeError:  # httpx: it broke off, was closed before, or nobody has read it
+        return None
+    return content
 
 
 def text_of_bytes(content: bytes) -> str:

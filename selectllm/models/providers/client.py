@@ -22,6 +22,7 @@ from selectllm.models.providers.failures import (
     Fault,
     by_cause,
     causes,
+    cut_short,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ class Client:
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> Heard | Fault:
-        """What the server answers, read to its end; a Fault if it sends the call in a circle.
+        """What the server answers, read to its end.
+
+        A Fault if it sends the call in a circle, or if an error of its breaks off.
 
         Raises what `raised` lists, and TimeoutError under a time-out of the caller's.
         """
@@ -85,6 +88,8 @@ class Client:
         there, status = URL(url), 0
         for _ in range(_MOST_REDIRECTS + 1):
             heard = await self._once(method, there, body, headers)
+            if isinstance(heard, Fault):
+                return heard
             where, status = heard.headers.get("Location"), heard.status_code
             if where is None or status not in (301, 302, 303, 307, 308):
                 return heard
@@ -104,7 +109,9 @@ class Client:
         if session is not None:
             await session.close()
 
-    async def _once(self, method: str, url: URL, body: bytes, headers: Mapping[str, str]) -> Heard:
+    async def _once(
+        self, method: str, url: URL, body: bytes, headers: Mapping[str, str]
+    ) -> Heard | Fault:
         session, origin = self._opened(), url.origin()
         route = self._routes.get(origin)
         if route is None:
@@ -118,7 +125,12 @@ class Client:
             proxy=route.proxy,
             ssl=route.trusted,
         ) as response:
-            content = await response.read()
+            try:
+                content = await response.read()
+            except raised() as error:
+                if response.status < 300:
+                    raise
+                return cut_short(fault_of(error), response.status, response.headers)
             return Heard(response.status, response.headers, content)
 
     def _opened(self) -> ClientSession:

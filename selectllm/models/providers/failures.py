@@ -19,7 +19,7 @@ from selectllm.core.errors import ProviderError
 from selectllm.core.types import Reply
 from selectllm.core.whole_text import whole
 from selectllm.models.model import ModelSpec
-from selectllm.models.providers.body import json_of, text_of_bytes
+from selectllm.models.providers.body import content_of, json_of, text_of_bytes
 from selectllm.models.providers.endpoint import key_variable
 from selectllm.models.providers.providers import provider_of
 from selectllm.models.providers.said import MOST_OF_AN_ERROR, MOST_READ, Said, said_by
@@ -117,9 +117,12 @@ def diagnose(error: BaseException, heard: Sequence[Any] = ()) -> Fault:
     last = next(iter((*heard[-1:], *told_by)), None)
     if any(isinstance(link, httpx.TooManyRedirects) for link in links):
         return Fault("redirect", "in a circle, or to another host", last and last.status_code)
+    fault = by_cause(links, _by_cause())
     if last is not None and last.status_code >= 300:
-        return refused(last)
-    return by_cause(links, _by_cause()) or _unsent(error, links[-1], sent=bool(heard))
+        if fault is None or content_of(last) is not None:
+            return refused(last)
+        return cut_short(fault, last.status_code, last.headers)
+    return fault or _unsent(error, links[-1], sent=bool(heard))
 
 
 Causes = Mapping[tuple[type[BaseException], ...], Fault]
@@ -198,11 +201,18 @@ def _unsent(error: BaseException, root: BaseException, sent: bool) -> Fault:
 
 def refused(response: Any) -> Fault:
     """The fault that an HTTP error response tells of: httpx's, or one of body.Heard."""
-    try:
-        content = response.content
-    except RuntimeError:  # httpx: it was closed before it was read
-        content = b""
+    content = content_of(response) or b""
     return refusal(said_by(content), response, usage_of(json_of(content[:MOST_READ])))
+
+
+def cut_short(fault: Fault, status: int, headers: Mapping[str, str]) -> Fault:
+    """`fault` that kept an error from being read to its end: with what its head says all the same.
+
+    A time-out stays one, however far the reply came.
+    """
+    if fault.kind == "timeout":
+        return fault
+    return replace(fault, status=status, retry_after=asked_wait(status, headers, ""))
 
 
 def refusal(said: Said, response: Any, usage: Usage | None) -> Fault:
@@ -210,7 +220,7 @@ def refusal(said: Said, response: Any, usage: Usage | None) -> Fault:
     status = response.status_code
     if status < 300 and said.status is not None:
         status = said.status
-    body = text_of_bytes(response.content[:MOST_OF_AN_ERROR]) if response.is_closed else ""
+    body = text_of_bytes((content_of(response) or b"")[:MOST_OF_AN_ERROR])
     return Fault(
         _kind(status, said),
         said.message or said.codes,

@@ -159,6 +159,27 @@ def test_whatever_a_server_sends_comes_to_the_same(sent: Answer, ways: BothWays)
     same(ways.of(sent))
 
 
+@pytest.mark.parametrize("status", [400, 429, 503])
+@pytest.mark.parametrize(
+    ("headers", "cut"), [({"Content-Length": "999"}, 9), ({"Content-Encoding": "gzip"}, None)]
+)
+def test_an_error_that_cannot_be_read_to_its_end_may_be_asked_again(
+    status: int, headers: Mapping[str, str], cut: int | None, ways: BothWays
+) -> None:
+    sent = Answer(status, b"not compressed", {"Retry-After": "3", **headers}, cut=cut)
+    said, facts, reply = same(ways.of(sent))
+    assert (facts["kind"], facts["status"], facts["retry_after"]) == ("broken", status, 3.0)
+    assert facts["retryable"]
+    assert f"broke off (HTTP {status})" in said
+    assert reply is None
+
+
+@pytest.mark.parametrize("status", [400, 429, 503])
+def test_an_error_that_never_ends_is_a_time_out(status: int, ways: BothWays) -> None:
+    _, facts, _ = same(ways.of(Answer(status, b"x" * 1_000, drip=0.05), timeout=0.4))
+    assert (facts["kind"], facts["retryable"]) == ("timeout", True)
+
+
 def test_what_is_no_http_is_a_broken_connection_either_way(ways: BothWays) -> None:
     nonsense = Answer(200, completion("[2]"), {"Transfer-Encoding": "nonsense"})
     (_, through_litellm, _), (_, direct, _) = ways.of(nonsense)

@@ -114,6 +114,9 @@ def test_what_litellm_does_before_it_sends_is_no_time_of_the_provider(
         ("gemini/m", "truncated json", 200, BUSY),  # litellm calls it a 422
         ("gemini/m", "no choices", 200, THIS_REQUEST),
         ("ollama_chat/m", "cut", None, BUSY),
+        ("anthropic/m", "429 cut", 429, BUSY),
+        ("gemini/m", "429 cut", 429, BUSY),
+        ("ollama_chat/m", "429 cut", 429, BUSY),
         ("ollama_chat/m", "409", 409, BUSY),  # litellm calls it a bad request
     ],
 )
