@@ -117,9 +117,19 @@ REASONS = {
 
 def unusable(folder: Path, error: BaseException) -> CacheError:
     """Our error for what diskcache or sqlite raised about the cache in `folder`."""
+    database = folder / diskcache.core.DBNAME
+    if database.is_dir():
+        cache = shlex.quote(str(folder.parent))
+        return CacheError(
+            f"{folder}: the reply cache cannot be opened, because {database.name} in it is a "
+            "folder, and should be the database. To put it aside and begin a new one, run: "
+            f"selectllm cache verify --repair --cache {cache}. Or choose another folder with "
+            "`cache`",
+            argument="cache",
+        )
     reason = REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     if is_busy(error):
-        reason = locked_by(folder / diskcache.core.DBNAME)
+        reason = locked_by(database)
     if reason is None and isinstance(error, OSError):
         reason = f"{error.strerror or error}. Check the folder, its permissions and the space left"
     if reason is not None:

@@ -227,6 +227,8 @@ def _unsaid(tag: Any) -> str | None:
 
 def _faults(folder: Path, database: sqlite3.Connection) -> list[str]:
     """What sqlite finds wrong with the database, without its rows."""
+    if (folder / DATABASE).is_dir():
+        return [f"{DATABASE} is a folder, and should be the database"]
     try:
         said = [bytes(row[0]).decode(errors="replace") for row in database.execute(CHECK)]
         database.execute(f"{IN_ORDER} LIMIT 0")
