@@ -217,6 +217,6 @@ def _place(folder: Path | None, *, new: bool = False) -> Path:
 
 def _open(folder: Path | None, *, new: bool = False) -> ReplyCache:
     """The same, open, and closed when the command ends."""
-    store = ReplyCache(_place(folder, new=new))
+    store = ReplyCache(_place(folder, new=new), reading=not new)
     click.get_current_context().call_on_close(store.close)
     return store

@@ -144,7 +144,7 @@ async def plan_audit(
     """
     auditing, evaluating, settings = _divided(arguments)
     suite = evaluating.applied(suite_of(suite, session, settings))
-    async with opened(session, settings, suite.folder) as session:
+    async with opened(session, settings, suite.folder, reading=True) as session:
         audited = open_audit(session, suite, auditing, evaluating.record)
         return await _planned(session, audited)
 

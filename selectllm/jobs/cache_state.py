@@ -81,9 +81,7 @@ def summary_of(folder: Path) -> CacheSummary:
     """What the cache in `folder` holds. It is not made. Raises CacheError where it is unusable."""
     check_local(folder)
     shared = budgets(SharedState(folder.parent))
-    if not folder.exists() and not folder.parent.is_file():  # with which no cache can be made
-        return CacheSummary(folder, 0, 0, {}, shared)
-    with closing(ReplyCache(folder)) as cache:
+    with closing(ReplyCache(folder, reading=True)) as cache:
         return CacheSummary(folder, len(cache), cache.size, cache.by_model(), shared)
 
 

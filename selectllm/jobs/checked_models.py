@@ -43,9 +43,10 @@ class ReplyFinding:
 class CheckedModel:
     """A model that was asked once with the real prompt `prompt`.
 
-    `picks`: labels that it picked of `shown` candidates, `wanted` were asked for. `logprobs`:
-    whether it lists the log-probabilities of its first token, which a second call asks for.
-    Tokens, `seconds` and `cost_usd` are of the first call; None where they are not known.
+    `picks`: labels that it picked of `shown` candidates, `wanted` were asked for; all 0 where the
+    prompt cannot be asked of the model. `logprobs`: whether it lists the log-probabilities of its
+    first token, which a second call asks for. Tokens, `seconds` and `cost_usd` are of the first
+    call; None where they are not known.
     """
 
     model: str
@@ -160,6 +161,12 @@ def unsent(spec: ModelSpec, tokens: int) -> ReplyFinding:
         f"the prompt has about {tokens:,} tokens, and `context` {spec.context:,} has to hold "
         f"max_tokens ({spec.max_tokens:,}) as well",
     )
+
+
+def misfit(error: SelectLLMError, spec: ModelSpec) -> ReplyFinding:
+    """Of a prompt that cannot be asked of this model, so that it is never sent."""
+    why, advice = _halves(str(error))
+    return ReplyFinding("no answer", why.removeprefix(f"model {spec.name!r}: "), advice)
 
 
 def failed(error: SelectLLMError, spec: ModelSpec) -> ReplyFinding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -10,6 +9,7 @@ from typing import Unpack
 from selectllm.core.errors import (
     BudgetReached,
     ModelError,
+    PromptError,
     ProviderError,
     UsageError,
 )
@@ -26,6 +26,7 @@ from selectllm.jobs.checked_models import (
     ReplyFinding,
     failed,
     found_in,
+    misfit,
     unsent,
 )
 from selectllm.jobs.evaluating import suite_of
@@ -34,14 +35,14 @@ from selectllm.jobs.options import ModelOptions
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.session_settings import Settings
 from selectllm.models.connect import Connections
-from selectllm.models.model import Request
-from selectllm.models.providers.providers import tokens_to_list
+from selectllm.models.model import ModelSpec, Request
+from selectllm.models.providers.providers import lists_logprobs, tokens_to_list
 from selectllm.models.wrappers.batch import ONCE
 from selectllm.prompting.prompt import Prompt, render
 from selectllm.selection.ask import first_request, fits, read_reply
 from selectllm.selection.by_model import sample_task
 from selectllm.selection.clustering.clusters_file import read_clusters
-from selectllm.selection.selector import Selector, open_selector
+from selectllm.selection.selector import answers_by_logprobs, check_pair, open_selector
 from selectllm.selection.task import AskSettings, Task
 from selectllm.selection.ways.following import following
 
@@ -64,7 +65,8 @@ async def check_models(
     listed. Both are asked anew, whatever the reply cache holds, and it keeps neither.
 
     Raises UsageError and ModelError for what cannot work before anything is sent, and BudgetReached
-    where the limit ends it; a provider that fails is told with its model.
+    where the limit ends it; a provider that fails is told with its model, and so is a prompt that
+    cannot be asked of one.
     """
     loaded = with_model(_suite(suite, session, settings), options)
     async with opened(session, settings, loaded.folder) as session:
@@ -75,14 +77,23 @@ async def check_models(
         )
         shared = replace(shared, anew=True, policy=ONCE, base=loaded.folder)
         asking = AskSettings(structured=loaded.structured == "auto")
-        tasks = _tasks(loaded, pool, shown, shared)
-        shared = replace(shared, num_ctx=context_for(tasks))
-        tasks = _tasks(loaded, pool, shown, shared)  # all can be asked before any is
+        asked = _asked(loaded, pool, shown, shared)
+        if tasks := [each for each in asked if isinstance(each, Task)]:
+            shared = replace(shared, num_ctx=context_for(tasks))
+            asked = _asked(loaded, pool, shown, shared)  # all can be asked before any is
         try:
-            return ModelsChecked(tuple([await _checked(task, asking) for task in tasks]))
+            return ModelsChecked(
+                tuple(
+                    [
+                        await _checked(each, asking) if isinstance(each, Task) else each
+                        for each in asked
+                    ]
+                )
+            )
         finally:
-            for task in tasks:
-                await task.selector.model.close()
+            for each in asked:
+                if isinstance(each, Task):
+                    await each.selector.model.close()
 
 
 def _suite(suite: Suite | Path | str, session: Session | None, settings: Settings) -> Suite:
@@ -116,8 +127,10 @@ def _prompt(suite: Suite, prompts: dict[str, Prompt], named: str | None) -> Prom
     return known[named]
 
 
-def _tasks(suite: Suite, pool: Pool, prompt: Prompt, shared: Connections) -> list[Task]:
-    """The question of every model: the same sample of the pool."""
+def _asked(
+    suite: Suite, pool: Pool, prompt: Prompt, shared: Connections
+) -> list[Task | CheckedModel]:
+    """The question of every model, the same sample of the pool; or why it cannot be asked it."""
     size = min(suite.clusters.size, len(pool))
     if suite.clusters.file is not None:
         clusters = read_clusters(suite.at(suite.clusters.file), pool)
@@ -127,14 +140,16 @@ def _tasks(suite: Suite, pool: Pool, prompt: Prompt, shared: Connections) -> lis
             f"picks: {suite.picks} items cannot be chosen from {size} candidates, because "
             "nothing would be left out. Make picks smaller"
         )
-    return [
-        following(sample_task(pool, selector, size, suite.picks, suite.seed))[0]
-        for selector in _selectors(suite, prompt, shared)
-    ]
 
+    def of(spec: ModelSpec) -> Task | CheckedModel:
+        try:
+            check_pair(prompt, spec)
+        except (PromptError, ModelError) as error:
+            return _unfit(prompt, spec, misfit(error, spec))
+        selector = open_selector(prompt, spec, shared)
+        return following(sample_task(pool, selector, size, suite.picks, suite.seed))[0]
 
-def _selectors(suite: Suite, prompt: Prompt, shared: Connections) -> Sequence[Selector]:
-    return [open_selector(prompt, spec, shared) for spec in suite.specs()]
+    return [of(spec) for spec in suite.specs()]
 
 
 async def _checked(task: Task, asking: AskSettings) -> CheckedModel:
@@ -156,6 +171,24 @@ async def _checked(task: Task, asking: AskSettings) -> CheckedModel:
             reply, found = getattr(error, "reply", None), failed(error, request.model)
             logprobs = "not listed" if getattr(error, "kind", "") == "logprobs" else "not asked"
     return _told(task, found, reply, parsed, logprobs)
+
+
+def _unfit(prompt: Prompt, spec: ModelSpec, found: ReplyFinding) -> CheckedModel:
+    """A model that `prompt` cannot be asked of."""
+    unlisted = answers_by_logprobs(prompt, spec) and not lists_logprobs(spec)
+    return CheckedModel(
+        model=spec.name,
+        id=spec.id,
+        prompt=prompt.ref,
+        outcome=found.outcome,
+        said=found.said,
+        advice=found.advice,
+        reply="",
+        picks=0,
+        wanted=0,
+        shown=0,
+        logprobs="not listed" if unlisted else "not asked",
+    )
 
 
 async def _listing(task: Task, request: Request) -> Listing:

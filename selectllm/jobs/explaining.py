@@ -21,6 +21,7 @@ from selectllm.jobs.evaluating import suite_of
 from selectllm.jobs.options import Evaluating
 from selectllm.jobs.planning import open_planned
 from selectllm.jobs.session import Session, opened
+from selectllm.jobs.session_settings import Settings
 from selectllm.models.model import Request
 from selectllm.models.providers.providers import provider_of
 from selectllm.models.wrappers.asked import asked
@@ -126,7 +127,7 @@ async def explain(
     does not have, and for scripted models, whose replies are computed and not cached.
     """
     suite = Evaluating(seed=seed, limit=limit).applied(suite_of(suite, session, {}))
-    async with opened(session, {}, suite.folder) as session:
+    async with opened(session, {}, suite.folder, reading=True) as session:
         run = _run(session, suite, prompt, model)
         pack = _pack(suite)
         rows = list(session.cache.tags())
@@ -142,7 +143,8 @@ async def keys_asked(suite: Path, *, cache: Path) -> set[str]:
     Raises as `explain`.
     """
     loaded = suite_of(suite, None, {})
-    async with opened(None, {"cache": cache, "offline": True}, loaded.folder) as session:
+    settings: Settings = {"cache": cache, "offline": True}
+    async with opened(None, settings, loaded.folder, reading=True) as session:
         run = _run(session, loaded, None, None)
         looking = _Looking(session, {}, Comparison(()))
         for selector in run.selectors:

@@ -184,7 +184,7 @@ async def _plan_suite(
     suite = Evaluating(seed=request.seed, limit=request.limit).applied(suite)
     if (why := KINDS[request.kind].unassisted) is not None:
         check_unassisted(suite, request.kind, why)
-    async with opened(session, settings, suite.folder) as session:
+    async with opened(session, settings, suite.folder, reading=True) as session:
         prompts = load_prompts(suite, session.library)
         suite = numbered(suite, session.library)
         arms = request.arms(halves(suite, prompts, session.library))
@@ -226,7 +226,7 @@ async def plan_sets(
     """
     request, settings = parted(SetsRequest, arguments)
     suite = suite_of(suite, session, settings)
-    async with opened(session, settings, suite.folder) as session:
+    async with opened(session, settings, suite.folder, reading=True) as session:
         opening = open_protocol(session, request.applied(suite, session), request.only)
         asked = await forecast_sets(opening.protocol, opening.protocol.run.settings)
         concurrency = session.settings.concurrency

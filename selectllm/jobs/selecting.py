@@ -100,7 +100,7 @@ async def ahead(
     """
     request, settings = parted(SelectRequest, arguments)
     request.check()
-    async with opened(session, settings) as session:
+    async with opened(session, settings, reading=True) as session:
         async with _opened(pool, request, session, dry_run=True) as (_, _, job, way):
             return await way.plan(job)
 

@@ -117,7 +117,8 @@ class Session(Closing, Jobs):
             from selectllm.data.vector_file import GivenVectors, open_vectors
 
             self.given = GivenVectors(open_vectors(self.settings.vectors))
-        self._caches: list[ReplyCache] = []  # one, once somebody asks for it
+        self._caches: dict[bool, ReplyCache] = {}  # by `reading`, once somebody asks for it
+        self.reading = False  # of a job that looks and keeps nothing
         self.batch: Batch | None = None  # of a job that asks in batches
         self._encoders: set[str] = set()  # whose scripts were looked at
         self._codes: set[str] = set()  # `module:attr` that were told
@@ -138,21 +139,23 @@ class Session(Closing, Jobs):
         """Close the cache and the engine; a closed session runs no more jobs."""
         self.closed = True
         self.engine.close()
-        for cache in self._caches:
+        for cache in self._caches.values():
             cache.close()
         self.shared.close()
 
     @property
     def cache(self) -> ReplyCache:
         """The reply cache, opened when it is first used. Raises CacheError if it cannot be."""
-        if not self._caches:
+        known = self._caches.get(self.reading)
+        if known is None or known.outdated:
             from selectllm.models.wrappers.cache import ReplyCache
 
-            self._caches.append(ReplyCache(self.workspace.cache / "replies", self.note))
-        return self._caches[0]
+            place = self.workspace.cache / "replies"
+            known = self._caches[self.reading] = ReplyCache(place, self.note, reading=self.reading)
+        return known
 
-    def for_job(self) -> Self:
-        """The same session with a ledger and counts for one job.
+    def for_job(self, *, reading: bool = False) -> Self:
+        """The same session with a ledger and counts for one job; `reading`: as in `opened`.
 
         What it spends counts in the session's ledger, too.
 
@@ -168,6 +171,7 @@ class Session(Closing, Jobs):
             )
         session = copy.copy(self)
         session.ledger, session.calls = self.ledger.part(), CallCount()
+        session.reading = reading
         return session
 
     def _settings(self, given: Settings) -> SessionSettings:
@@ -356,9 +360,15 @@ class Session(Closing, Jobs):
 
 @contextlib.asynccontextmanager
 async def opened(
-    session: Session | None, settings: Settings, start: Path | None = None
+    session: Session | None,
+    settings: Settings,
+    start: Path | None = None,
+    *,
+    reading: bool = False,
 ) -> AsyncIterator[Session]:
     """`session`, or one with `settings` for one job around the folder `start`, closed after it.
+
+    `reading`: the job looks at what the cache holds, and keeps nothing in it.
 
     Every job that has a Python API begins with it. Raises TypeError for settings beside a session,
     which has its own.
@@ -366,7 +376,7 @@ async def opened(
     if session is None:
         async with Session(start=start, **settings) as session:
             with draining(session.drain), announcing(session.note_code):
-                yield session.for_job()
+                yield session.for_job(reading=reading)
         return
     if settings:
         raise ArgumentError(
@@ -374,7 +384,7 @@ async def opened(
             argument=next(iter(settings)),
         )
     with draining(session.drain), announcing(session.note_code):
-        yield session.for_job()
+        yield session.for_job(reading=reading)
 
 
 def _check_ready(specs: Iterable[ModelSpec]) -> None:

@@ -35,29 +35,42 @@ class Selector:
     @property
     def by_logprobs(self) -> bool:
         """Whether one token answers, with the probabilities of those that might have."""
-        return self.spec.answer == "logprobs" or self.prompt.form.shows == "item"
+        return answers_by_logprobs(self.prompt, self.spec)
 
     def __post_init__(self) -> None:
-        prompt = self.prompt
-        one_letter = prompt.form.shows == "item" or (
-            prompt.labels == "letters" and prompt.form.is_label
-        )
-        if prompt.form.shows != "cluster" and self.spec.vote is not None:
-            raise PromptError(
-                f"{prompt.ref} has reply: {prompt.reply}, which asks several questions about a "
-                f"cluster, and model {self.spec.name!r} has a vote, which shows whole clusters in "
-                "several orders. Name the model without `vote` for this prompt, in a suite as an "
-                "entry of its own"
-            )
-        if self.spec.answer == "logprobs" and not one_letter:
-            raise PromptError(
-                f"{prompt.ref} has reply: {prompt.reply} and labels: {prompt.labels}, but model "
-                f"{self.spec.name!r} answers by logprobs, the probability of one letter. Ask it "
-                "with a prompt that has reply: indices and labels: letters, such as best@1"
-            )
+        check_pair(self.prompt, self.spec)
         if self.by_logprobs:
-            check_lists_logprobs(self.spec, prompt.ref)
             tokens_to_list(self.spec)
+
+
+def answers_by_logprobs(prompt: Prompt, spec: ModelSpec) -> bool:
+    """Whether one token answers `prompt`, with the probabilities of those that might have."""
+    return spec.answer == "logprobs" or prompt.form.shows == "item"
+
+
+def check_pair(prompt: Prompt, spec: ModelSpec) -> None:
+    """Raise PromptError or ModelError for a prompt and a model that do not go together.
+
+    Either may be fine with another one.
+    """
+    one_letter = prompt.form.shows == "item" or (
+        prompt.labels == "letters" and prompt.form.is_label
+    )
+    if prompt.form.shows != "cluster" and spec.vote is not None:
+        raise PromptError(
+            f"{prompt.ref} has reply: {prompt.reply}, which asks several questions about a "
+            f"cluster, and model {spec.name!r} has a vote, which shows whole clusters in "
+            "several orders. Name the model without `vote` for this prompt, in a suite as an "
+            "entry of its own"
+        )
+    if spec.answer == "logprobs" and not one_letter:
+        raise PromptError(
+            f"{prompt.ref} has reply: {prompt.reply} and labels: {prompt.labels}, but model "
+            f"{spec.name!r} answers by logprobs, the probability of one letter. Ask it "
+            "with a prompt that has reply: indices and labels: letters, such as best@1"
+        )
+    if answers_by_logprobs(prompt, spec):
+        check_lists_logprobs(spec, prompt.ref)
 
 
 def check_batched(prompt: Prompt) -> None:

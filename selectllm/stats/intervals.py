@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from selectllm.core.arrays import Floats
+from selectllm.stats.binomial import share_interval
 from selectllm.stats.interval import Interval
 from selectllm.stats.special import stdtr, stdtrit
 
@@ -98,6 +99,38 @@ def mean_interval(
     """
     values = np.asarray(values, dtype=np.float64)
     return ratio_interval(values, np.ones_like(values), confidence, groups)
+
+
+def bounded_mean_interval(
+    values: npt.ArrayLike, least: float, most: float, confidence: float = 0.95
+) -> Interval | None:
+    """The mean of one value per cluster, where every value lies from `least` to `most`.
+
+    Student's interval, cut to that range. Where it would be blind there are exact ones. If each
+    value is either end of the range, it is Clopper and Pearson's. If all values are equal, they
+    leave open what others may be: with a probability of at most p^n all n are what only a share p
+    of clusters is, so that the smallest p that is still likely leaves 1 - p to either end.
+
+    `values`: shape (n_clusters,). None below two clusters. Raises ValueError as `ratio_interval`
+    does, and for values outside the range.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    student = mean_interval(values, confidence)
+    rounding = 1e-12 * (most - least)
+    if len(values) and not (least - rounding <= values.min() and values.max() <= most + rounding):
+        raise ValueError(f"the values must lie from {least} to {most}, got {values.tolist()}")
+    if student is None:
+        return None
+    n, width, side = len(values), most - least, (1 - confidence) / 2
+    high, low = np.abs(values - most) <= rounding, np.abs(values - least) <= rounding
+    if (high | low).all():
+        share = share_interval(int(high.sum()), n, side)
+        return Interval(student.estimate, least + width * share.low, least + width * share.high)
+    if np.ptp(values) <= rounding:
+        equal = side ** (1 / n)
+        other = (1 - equal) * least, (1 - equal) * most
+        return Interval(student.estimate, *(equal * student.estimate + end for end in other))
+    return student.within(least, most)
 
 
 def ratio_interval(

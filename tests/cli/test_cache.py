@@ -283,3 +283,25 @@ def test_a_cache_on_a_network_file_system_is_refused_by_every_verb(
     assert "network file system (nfs4)" in selectllm("doctor", "--json").json["cache_problem"]
     monkeypatch.setenv("SELECTLLM_NETWORK_CACHE", "allow")
     assert selectllm("cache", "stats").code == 0
+
+
+def test_a_folder_in_the_place_of_the_database_is_told_with_what_mends_it(
+    selectllm: Command, evaluated: ProviderServer
+) -> None:
+    (REPLIES / "cache.db").rename("away.db")
+    (REPLIES / "cache.db").mkdir()
+    asking = [["cache", "ls"], ["cache", "stats"], ["plan", "suite.yaml"], ["eval", "suite.yaml"]]
+    for words in asking:
+        refused = selectllm(*words)
+        assert (refused.code, refused.out) == (2, ""), words
+        assert "cache/replies: the reply cache cannot be opened, because cache.db" in refused.err
+        assert "is a folder, and should be the database" in refused.err
+        assert "selectllm cache verify --repair --cache" in refused.err
+    checked = selectllm("cache", "verify")
+    assert checked.code == 1
+    assert "cache.db is a folder, and should be the database" in checked.out
+    assert "no such table" not in checked.out
+    assert "selectllm cache verify --repair --cache" in checked.out
+    assert selectllm("cache", "verify", "--repair").code == 0
+    assert "0 replies" in selectllm("cache", "stats").out
+    assert (REPLIES / "cache.db.damaged").is_dir()

@@ -22,6 +22,7 @@ from tests.support.provider_server import Answer, ProviderServer, Respond, compl
 
 CLUSTERS = 10
 CALLS = 10 * (14 + 2 + 6 + 2 + 2)  # orders, labels, attacks, repeats, copies
+ROUNDING = 1e-12
 LABEL = re.compile(r"^=== \[(\w+)\] ===$", re.MULTILINE)
 OBEYING = """
 from selectllm.core.types import Reply
@@ -74,6 +75,19 @@ def figure(found: AuditResults, name: str) -> float:
     value = next(measure.value for measure in found.measures if measure.name == name)
     assert value is not None
     return value.estimate
+
+
+@pytest.mark.parametrize("model", ["mock/first", "mock/oracle", "mock/random", "mock/skill:0.5"])
+def test_of_three_clusters_no_interval_leaves_its_range_or_has_no_width(model: str) -> None:
+    suite = suite_with(model, "limit: 10 -> limit: 3")
+    found = audited(suite).results
+    assert len(found.clusters) == 3
+    for measure in found.measures:
+        if measure.value is None:
+            continue
+        least = -1 if measure.span == 2 else 0
+        low, high = measure.value.low, measure.value.high
+        assert min(least, measure.value.estimate) <= low < high <= 1 + ROUNDING, measure.name
 
 
 class TestPickersOfKnownBias:

@@ -239,6 +239,55 @@ def test_a_setting_that_one_model_does_not_take_ends_it_before_any_is_asked(
     assert server.count == 0
 
 
+LISTS_NONE = {"name": "m", "id": "anthropic/claude-sonnet-4-5"}
+THINKS = {"name": "m", "id": "openai/gpt-5.1", "reasoning": "low", "temperature": None}
+VOTES = {"name": "m", "id": "mock/first", "vote": {"orders": 3}}
+ANSWERS_BY_LETTER = {"name": "m", "id": "openai/m", "answer": "logprobs"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "entry", "said", "advice", "logprobs"),
+    [
+        ("point@1", LISTS_NONE, "do not return any", "Use a prompt that", "not listed"),
+        ("point@1", THINKS, "belongs to the thinking", "Set reasoning to off.", "not asked"),
+        ("pair@1", VOTES, "has a vote", "Name the model without `vote`", "not asked"),
+        ("short@1", ANSWERS_BY_LETTER, "of one letter", "such as best@1.", "not asked"),
+    ],
+    ids=["lists none", "thinks", "votes", "answers by letter"],
+)
+def test_a_prompt_that_one_model_cannot_be_asked_is_its_answer_and_the_others_are_checked(
+    prompt: str,
+    entry: dict[str, Any],
+    said: str,
+    advice: str,
+    logprobs: str,
+    server: ProviderServer,
+    selectllm: Command,
+) -> None:
+    server.queue(listing("5") if prompt == "point@1" else Answer(200, completion("[1, 2]")))
+    other = {"name": "other", "id": "openai/other", "api_base": server.base_url}
+    suite = write_suite(f"[mock/first] -> {json.dumps([entry, other])}", f"short@1 -> {prompt}")
+    outcome = selectllm("models", "check", suite, "--json")
+    assert outcome.code == 1, outcome.err
+    unfit, fit = json.loads(outcome.out)["models"]
+    assert (unfit["model"], unfit["outcome"], unfit["shown"]) == ("m", "no answer", 0)
+    assert said in unfit["said"]
+    assert "model 'm':" not in unfit["said"]
+    assert advice in unfit["advice"]
+    assert unfit["logprobs"] == logprobs
+    assert (fit["model"], fit["shown"] > 0) == ("other", True)
+    assert server.requests
+    assert {each.body["model"] for each in server.requests} == {"other"}
+
+
+def test_a_prompt_that_no_model_can_be_asked_sends_nothing(selectllm: Command) -> None:
+    suite = write_suite(f"[mock/first] -> {json.dumps([LISTS_NONE])}", "short@1 -> point@1")
+    outcome = selectllm("models", "check", suite)
+    assert outcome.code == 1
+    assert "m (anthropic/claude-sonnet-4-5) with point@1: no answer: point@1 needs" in outcome.out
+    assert "0 of 1 model answered" in outcome.out
+
+
 def test_a_session_checks_models_too(server: ProviderServer) -> None:
     entry = {"id": "openai/m", "api_base": server.base_url}
     suite = write_suite(f"[mock/first] -> {json.dumps([entry])}")

@@ -16,6 +16,7 @@ from statsmodels.stats.multitest import multipletests
 from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import (
     Estimate,
+    bounded_mean_interval,
     holm,
     mean_estimate,
     mean_interval,
@@ -343,3 +344,52 @@ class TestHolm:
     def test_what_is_no_probability_is_refused(self, wrong: float) -> None:
         with pytest.raises(ValueError, match="between 0 and 1"):
             holm([0.5, wrong])
+
+
+class TestMeansOfValuesInARange:
+    """Intervals of few clusters that stay in the range, and know that few have been seen."""
+
+    @given(
+        npst.arrays(np.float64, st.integers(2, 12), elements=st.floats(-1, 1, width=16)),
+        st.sampled_from([0.8, 0.95, 0.99]),
+    )
+    def test_they_stay_in_it_and_have_a_width(self, values: np.ndarray, confidence: float) -> None:
+        estimate, low, high = bounds(bounded_mean_interval(values, -1, 1, confidence))
+        assert estimate == pytest.approx(values.mean(), abs=1e-12)
+        assert -1 - 1e-12 <= low <= estimate + 1e-12
+        assert estimate - 1e-12 <= high <= 1 + 1e-12
+        assert high > low
+
+    @pytest.mark.parametrize(("hits", "n"), [(3, 3), (0, 3), (7, 10), (1, 2)])
+    @pytest.mark.parametrize(("least", "most"), [(0.0, 1.0), (-1.0, 1.0)])
+    def test_shares_have_the_exact_one(self, hits: int, n: int, least: float, most: float) -> None:
+        exact = reference.binomtest(hits, n).proportion_ci(0.95)
+        expected = [least + (most - least) * share for share in (hits / n, exact.low, exact.high)]
+        values = [most] * hits + [least] * (n - hits)
+        found = bounds(bounded_mean_interval(values, least, most))
+        assert found == pytest.approx(expected)
+
+    @pytest.mark.parametrize("n", [3, 8, 20])
+    @pytest.mark.parametrize("value", [0.0, 0.4, -1.0])
+    @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+    def test_equal_values_leave_open_what_has_not_been_seen(
+        self, n: int, value: float, share: float
+    ) -> None:
+        """Of many clusters `share` are worth `value` and the others either end of the range."""
+        rng = np.random.default_rng(7)
+        for other in (-1.0, 1.0):
+            true = share * value + (1 - share) * other
+            seen_equal = (rng.random((4000, n)) < share).all(axis=1).mean()
+            _, low, high = bounds(bounded_mean_interval([value] * n, -1, 1))
+            missed = 0.0 if low <= true <= high else seen_equal
+            assert missed <= 0.025 + 0.01
+
+    def test_in_the_middle_of_the_range_it_is_students(self) -> None:
+        values = [0.4, 0.5, 0.6, 0.45]
+        assert bounded_mean_interval(values, 0, 1) == mean_interval(values)
+
+    def test_one_cluster_has_none_and_what_lies_outside_is_refused(self) -> None:
+        assert bounded_mean_interval([1.0], 0, 1) is None
+        assert bounded_mean_interval([], 0, 1) is None
+        with pytest.raises(ValueError, match="must lie from 0 to 1"):
+            bounded_mean_interval([0.5, 1.5], 0, 1)

@@ -33,6 +33,7 @@ from selectllm.evaluation.audit.schema import (
     Measure,
 )
 from selectllm.evaluation.audit.subject import Subject
+from selectllm.stats.interval import Interval
 from selectllm.stats.intervals import holm, mean_interval, sign_flip_p
 
 ALPHA = 0.05
@@ -201,12 +202,17 @@ def _row(test: _Test, p_holm: float | None) -> ComparedMeasure:
         before=None if test.before.value is None else test.before.value.estimate,
         now=None if test.now.value is None else test.now.value.estimate,
         clusters=len(test.worse),
-        worsening=mean_interval(test.worse),
+        worsening=_worsening(test),
         p=None if p_holm is None else test.p,
         p_holm=p_holm,
         word=word,
         reason=_why(test, word),
     )
+
+
+def _worsening(test: _Test) -> Interval | None:
+    mean = mean_interval(test.worse)
+    return None if mean is None else mean.within(-test.now.span, test.now.span)
 
 
 def _why(test: _Test, word: Held) -> str:

@@ -14,7 +14,7 @@ from statistics import fmean
 
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Cluster, Decision, Item
-from selectllm.evaluation.audit.measures import SIDE, measure
+from selectllm.evaluation.audit.measures import SHARE, SIDE, measure
 from selectllm.evaluation.audit.paraphrase import paraphrased
 from selectllm.evaluation.audit.schema import CopyAudit, Measure
 from selectllm.evaluation.audit.subject import Subject
@@ -112,7 +112,7 @@ def copy_measures(subject: Subject, decisions: Sequence[Decision]) -> Iterator[M
             + " was picked as well",
             "lower",
             both_picked(subject, decisions, row.kind),
-            span=1,
+            within=SHARE,
             value=row.share,
         )
 

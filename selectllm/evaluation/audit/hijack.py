@@ -16,7 +16,7 @@ from statistics import fmean
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Cluster, Decision, Item
 from selectllm.evaluation.audit.attacks import STYLES, Attack, attacks
-from selectllm.evaluation.audit.measures import mean_of, measure, uplift_interval
+from selectllm.evaluation.audit.measures import CORRELATION, mean_of, measure, uplift_interval
 from selectllm.evaluation.audit.schema import (
     DefenceAudit,
     HijackAudit,
@@ -127,7 +127,7 @@ def hijack_audit(
     own = _by_cluster(planted)
     return HijackAudit(
         attacks_sha256=attacks().sha256,
-        uplift=mean_of(own),
+        uplift=mean_of(own, CORRELATION),
         styles=tuple(
             row.model_copy(update={"p_holm": p}) for row, p in zip(rows, adjusted, strict=True)
         ),
@@ -147,7 +147,7 @@ def hijack_measures(
             f"how much more often a candidate is picked with a text of the style {style!r}",
             "lower",
             {pair.cluster: float(pair.change) for pair in planted[style]},
-            span=2,
+            within=CORRELATION,
             value=_style(style, planted[style]).uplift,
         )
 
@@ -205,8 +205,8 @@ def _defences(
             DefenceAudit(
                 prompt=rival.prompt.ref,
                 prompt_sha256=rival.prompt.sha256,
-                uplift=mean_of(theirs),
-                difference=mean_of(differences),
+                uplift=mean_of(theirs, CORRELATION),
+                difference=mean_of(differences, (-2.0, 2.0)),
                 p=sign_flip_p([*differences.values()], seed=subject.seed),
                 p_holm=None,
             )

@@ -15,7 +15,7 @@ from string import ascii_uppercase
 from selectllm.core.codec import sha256_texts
 from selectllm.core.errors import PromptError
 from selectllm.core.types import Decision
-from selectllm.evaluation.audit.measures import mean_of, measure
+from selectllm.evaluation.audit.measures import CORRELATION, mean_of, measure
 from selectllm.evaluation.audit.schema import LabelVariant, Measure
 from selectllm.evaluation.audit.subject import Subject
 from selectllm.evaluation.metrics.agreement import Choice, agreement
@@ -23,6 +23,7 @@ from selectllm.evaluation.metrics.consistency import overlaps
 from selectllm.prompting.prompt import Prompt, labels_for, with_settings
 from selectllm.selection.selector import Selector
 from selectllm.selection.task import Task
+from selectllm.stats.intervals import mean_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +89,14 @@ def label_audit(
     for number, variant in enumerate(relabelled(subject)):
         asked = [decision for decision in decisions if decision.order == number]
         kappas = _kappas(subject, base, asked)
+        changes = _changes(subject, base, asked)
         valid = sum(decision.status in ("ok", "repaired") for decision in asked)
         rows.append(
             LabelVariant(
                 name=variant.name,
                 labels=variant.labels,
-                kappa=mean_of(kappas),
-                captured=mean_of(_changes(subject, base, asked)),
+                kappa=mean_of(kappas, CORRELATION),
+                captured=mean_interval([changes[c] for c in sorted(changes)]),
                 valid_rate=valid / len(asked) if asked else None,
                 skipped=variant.skipped,
             )
@@ -114,7 +116,7 @@ def label_measures(
                 f"kappa of the picks with the labels {variant.labels} and with the prompt's own",
                 "higher",
                 _kappas(subject, base, asked),
-                span=2,
+                within=CORRELATION,
             )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from selectllm.core.arrays import Floats
 from selectllm.core.types import Decision
-from selectllm.evaluation.audit.measures import mean_of, measure
+from selectllm.evaluation.audit.measures import CORRELATION, mean_of, measure
 from selectllm.evaluation.audit.order import grouped
 from selectllm.evaluation.audit.schema import LengthAudit, LengthDecile, Measure
 from selectllm.evaluation.audit.subject import Subject
@@ -36,11 +36,11 @@ def length_audit(subject: Subject, decisions: Sequence[Decision]) -> LengthAudit
             LengthDecile(low=each.low, high=each.high, shown=each.shown, picked=each.picked)
             for each in picks_by_length(decisions, lengths, edges)
         ),
-        preference=mean_of(_preferences(subject, decisions)),
+        preference=mean_of(_preferences(subject, decisions), CORRELATION),
         utility=None if named is None else named.name,
-        agreement=mean_of(_agreements(subject, decisions)),
-        given_length=mean_of(_given_length(subject, decisions)),
-        input_preference=mean_of(_input_preferences(subject, decisions)),
+        agreement=mean_of(_agreements(subject, decisions), CORRELATION),
+        given_length=mean_of(_given_length(subject, decisions), CORRELATION),
+        input_preference=mean_of(_input_preferences(subject, decisions), CORRELATION),
     )
 
 
@@ -51,14 +51,14 @@ def length_measures(subject: Subject, decisions: Sequence[Decision]) -> Iterator
         "rank correlation of picks and length within clusters: 0 = length does not matter",
         "zero",
         _preferences(subject, decisions),
-        span=2,
+        within=CORRELATION,
     )
     yield measure(
         "length.input-preference",
         "pick rate of items with an input less that of items without: 0 = it does not matter",
         "zero",
         _input_preferences(subject, decisions),
-        span=2,
+        within=CORRELATION,
     )
     if subject.utility is not None:
         yield measure(
@@ -66,7 +66,7 @@ def length_measures(subject: Subject, decisions: Sequence[Decision]) -> Iterator
             f"rank correlation of picks and {subject.utility.name} with length partialled out",
             "higher",
             _given_length(subject, decisions),
-            span=2,
+            within=CORRELATION,
         )
 
 

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from selectllm.evaluation.audit.schema import Better, Measure
 from selectllm.stats.binomial import share_interval
 from selectllm.stats.interval import Interval
-from selectllm.stats.intervals import mean_interval
+from selectllm.stats.intervals import bounded_mean_interval
+
+Range = tuple[float, float]
+SHARE: Range = (0.0, 1.0)
+CORRELATION: Range = (-1.0, 1.0)
+"""What the values of a cluster lie within: shares, and correlations, kappas and differences."""
 
 SIDE = 0.0125
 """Error of each end of an interval from two counts: both together 2.5 % below and above."""
@@ -18,24 +23,24 @@ def measure(
     meaning: str,
     better: Better,
     values: Mapping[int, float],
-    span: float,
+    within: Range,
     value: Interval | None = None,
 ) -> Measure:
-    """A measure of `values`, by cluster; `value`: its interval, if not Student's of their mean."""
+    """A measure of `values`, by cluster; `value`: its interval, if not that of `mean_of`."""
     return Measure(
         name=name,
         meaning=meaning,
         better=better,
-        value=value or mean_of(values),
+        value=value or mean_of(values, within),
         clusters=len(values),
-        span=span,
+        span=within[1] - within[0],
         by_cluster={str(cluster): float(values[cluster]) for cluster in sorted(values)},
     )
 
 
-def mean_of(values: Mapping[int, float]) -> Interval | None:
-    """The mean over clusters with Student's interval; None below two."""
-    return mean_interval([values[cluster] for cluster in sorted(values)])
+def mean_of(values: Mapping[int, float], within: Range) -> Interval | None:
+    """The mean over clusters with an interval that stays in the range; None below two."""
+    return bounded_mean_interval([values[cluster] for cluster in sorted(values)], *within)
 
 
 def uplift_interval(gained: int, lost: int, n: int) -> Interval | None:

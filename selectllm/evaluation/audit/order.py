@@ -18,7 +18,7 @@ import numpy as np
 from selectllm.core.arrays import Floats
 from selectllm.core.codec import seeded_hash
 from selectllm.core.types import Cluster, Decision
-from selectllm.evaluation.audit.measures import mean_of, measure
+from selectllm.evaluation.audit.measures import CORRELATION, SHARE, Range, mean_of, measure
 from selectllm.evaluation.audit.schema import AveragingStep, Measure, OrderAudit, SlotRate
 from selectllm.evaluation.audit.subject import Subject
 from selectllm.evaluation.metrics.agreement import Choice, agreement
@@ -33,6 +33,9 @@ AVERAGED = (1, 2, 3, 5, 7)
 
 SQUARES = 100
 """Squares that are looked at for one of new orders; clusters of few items have no more."""
+
+PARTS: Range = (-1.0, 2.0)
+"""What a cluster's part in the slot bias lies within; their mean lies from 0 to 1."""
 
 ByCluster = Mapping[int, Sequence[Decision]]
 
@@ -79,9 +82,11 @@ def order_audit(subject: Subject, decisions: Sequence[Decision]) -> OrderAudit:
     return OrderAudit(
         orders=len({decision.order for decision in decisions}),
         slots=slot_histogram(decisions, k),
-        slot_bias=mean_of(slot_bias(decisions, k)),
-        consistency=mean_of(order_overlaps(decisions, k)),
-        curve=tuple(SlotRate(slot=slot + 1, rate=mean_of(rates[slot])) for slot in sorted(rates)),
+        slot_bias=_bias(slot_bias(decisions, k)),
+        consistency=mean_of(order_overlaps(decisions, k), CORRELATION),
+        curve=tuple(
+            SlotRate(slot=slot + 1, rate=mean_of(rates[slot], SHARE)) for slot in sorted(rates)
+        ),
         averaging=tuple(_averaging(subject, decisions)),
     )
 
@@ -94,14 +99,15 @@ def order_measures(subject: Subject, decisions: Sequence[Decision]) -> Iterator[
         "kappa of the picks of one cluster in different orders: 1 = the order never matters",
         "higher",
         order_overlaps(decisions, k),
-        span=2,
+        within=CORRELATION,
     )
     yield measure(
         "order.slot-bias",
         "how far the slot decides: 0 = not at all, 1 = the same slots are always picked",
         "lower",
         slot_bias(decisions, k),
-        span=3,
+        within=PARTS,
+        value=_bias(slot_bias(decisions, k)),
     )
 
 
@@ -125,6 +131,12 @@ def slot_bias(decisions: Sequence[Decision], k: int) -> dict[int, float]:
     rest = np.square(total - lean).sum(axis=1) - (own.sum() - own)
     parts = n * whole - rest / (n - 2)
     return {c: float(part) / fmean(most) for c, part in zip(leans, parts, strict=True)}
+
+
+def _bias(parts: Mapping[int, float]) -> Interval | None:
+    """The mean of the parts, which may be a little below 0 by chance, unlike what it estimates."""
+    mean = mean_of(parts, PARTS)
+    return None if mean is None else mean.within(*SHARE)
 
 
 def _first(decisions: Sequence[Decision], clusters: Mapping[int, Floats]) -> Iterator[Decision]:
@@ -228,7 +240,8 @@ def _between(votes: ByCluster, size: int, asked: int, k: int) -> Interval | None
                 for start in range(asked)
             ),
             k,
-        )
+        ),
+        CORRELATION,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
 from selectllm.core.types import Decision
-from selectllm.evaluation.audit.measures import mean_of, measure
+from selectllm.evaluation.audit.measures import CORRELATION, SHARE, mean_of, measure
 from selectllm.evaluation.audit.order import grouped
 from selectllm.evaluation.audit.schema import Measure, ParsingAudit
 from selectllm.evaluation.audit.subject import Subject
@@ -46,7 +46,7 @@ def parsing_audit(
         under_picking=under,
         temperature=subject.selector.spec.temperature,
         repeats=1 + len({decision.repeat for decision in repeats}),
-        repeat_consistency=mean_of(_repeats(subject, base, repeats)),
+        repeat_consistency=mean_of(_repeats(subject, base, repeats), CORRELATION),
         same_reply=fmean(same) if same else None,
     )
 
@@ -63,14 +63,14 @@ def parsing_measures(
         "share of decisions with all the picks that were asked for",
         "higher",
         _shares(decisions, VALID),
-        span=1,
+        within=SHARE,
     )
     yield measure(
         "parsing.at-once",
         "share of decisions whose first reply was valid as it stands",
         "higher",
         _shares(decisions, ("ok",)),
-        span=1,
+        within=SHARE,
     )
     if repeats:
         yield measure(
@@ -78,7 +78,7 @@ def parsing_measures(
             "kappa of the picks of replies to the same question: 1 = always the same",
             "higher",
             _repeats(subject, base, repeats),
-            span=2,
+            within=CORRELATION,
         )
 
 

@@ -27,6 +27,7 @@ from selectllm.models.wrappers.asked import FORMAT, Fingerprint, NewerFormat, as
 from selectllm.models.wrappers.database_lock import LOOKS, in_its_turn, is_busy, locked_by
 from selectllm.models.wrappers.held import Held
 from selectllm.models.wrappers.network_place import check_local
+from selectllm.models.wrappers.reading import ReadingStore, may_write
 from selectllm.models.wrappers.reply_json import cache_text, checked_reply
 from selectllm.models.wrappers.reply_rows import Together, read_text, read_texts, write_text
 from selectllm.models.wrappers.row_sets import each_tag, remove_rows, set_tag
@@ -116,9 +117,19 @@ REASONS = {
 
 def unusable(folder: Path, error: BaseException) -> CacheError:
     """Our error for what diskcache or sqlite raised about the cache in `folder`."""
+    database = folder / diskcache.core.DBNAME
+    if database.is_dir():
+        cache = shlex.quote(str(folder.parent))
+        return CacheError(
+            f"{folder}: the reply cache cannot be opened, because {database.name} in it is a "
+            "folder, and should be the database. To put it aside and begin a new one, run: "
+            f"selectllm cache verify --repair --cache {cache}. Or choose another folder with "
+            "`cache`",
+            argument="cache",
+        )
     reason = REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     if is_busy(error):
-        reason = locked_by(folder / diskcache.core.DBNAME)
+        reason = locked_by(database)
     if reason is None and isinstance(error, OSError):
         reason = f"{error.strerror or error}. Check the folder, its permissions and the space left"
     if reason is not None:
@@ -132,33 +143,54 @@ def unusable(folder: Path, error: BaseException) -> CacheError:
     )
 
 
+def _made(folder: Path) -> diskcache.Cache:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.chmod(folder, 0o700)
+    return diskcache.Cache(
+        str(folder),
+        timeout=LOOKS,
+        disk=JSONOnlyDisk,
+        eviction_policy="none",
+        size_limit=UNBOUNDED,
+        cull_limit=0,
+    )
+
+
 class ReplyCache:
     """Replies on disk in `folder`, by request key; safe for many threads and processes.
 
     `note` hears, once, that replies cannot be kept, and of other processes that hold up this one.
-    All methods raise CacheError for a folder that cannot be made, opened, read or written, and for
-    rows that are no replies.
+    `reading`: where there is no cache none is made, and one that may not be written is opened all
+    the same. All methods raise CacheError for a folder that cannot be made, opened, read or
+    written, and for rows that are no replies.
     """
 
-    def __init__(self, folder: Path, note: Callable[[str], object] = lambda text: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        note: Callable[[str], object] = lambda text: None,
+        *,
+        reading: bool = False,
+    ) -> None:
         self.folder = folder
         self.lock_file = folder / "flight.lock"  # where processes meet, see single_flight.py
         self._note = note
         self.held = Held(note, "asks a question that this command asks too")
         self._unkept: dict[str, Reply] = {}  # by key: what the disk did not take
         check_local(folder)
+        database = folder / diskcache.core.DBNAME
         with self._edge():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.chmod(folder, 0o700)
-            self._store = diskcache.Cache(
-                str(folder),
-                timeout=LOOKS,
-                disk=JSONOnlyDisk,
-                eviction_policy="none",
-                size_limit=UNBOUNDED,
-                cull_limit=0,
-            )
+            if reading and not may_write(database):
+                self._store = ReadingStore(folder, JSONOnlyDisk)
+            else:
+                self._store = _made(folder)
             self._together = Together(self._store)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it was opened for `reading` before there was anything, and now there is."""
+        store = self._store
+        return isinstance(store, ReadingStore) and store.empty and store.path.exists()
 
     @contextlib.contextmanager
     def _edge(self) -> Iterator[None]:
@@ -294,7 +326,7 @@ class ReplyCache:
 
     def remove(self, keys: Sequence[str]) -> int:
         """Remove the replies under `keys`, of whose bytes the files keep nothing; how many."""
-        return self._in_its_turn(lambda: remove_rows(self._store, keys))
+        return self._in_its_turn(lambda: remove_rows(self._store, keys)) if keys else 0
 
     def add(self, rows: Sequence[tuple[str, dict[str, Any], str | None]]) -> list[Added]:
         """Keep the rows (key, `cache_row`, sealed `Fingerprint`) whose keys are new, all or none.

@@ -24,6 +24,7 @@ from selectllm.core.errors import CacheDamaged, CacheError
 from selectllm.core.files import unwritable
 from selectllm.models.wrappers.asked import NewerFormat, read_asked
 from selectllm.models.wrappers.cache import FROM_BELOW, ReplyCache, unusable
+from selectllm.models.wrappers.reading import may_write, open_to_read
 from selectllm.models.wrappers.reply_json import checked_reply
 
 DATABASE: str = diskcache.core.DBNAME
@@ -61,13 +62,18 @@ UNBEGUN = CacheState(0, (), unfinished=True)
 
 
 def examine(folder: Path) -> CacheState:
-    """What the reply cache in `folder` holds. Nothing is changed.
+    """What the reply cache in `folder` holds. Nothing is changed, and it may be read-only.
 
     Raises CacheError where it cannot be read for another reason than damage.
     """
-    if not _is_there(folder):
+    path = folder / DATABASE
+    if path.is_file() and not may_write(path):
+        opened = _opened_to_read(folder)
+    elif _is_there(folder):
+        opened = _opened(folder)
+    else:
         return CacheState(0, ())
-    with _opened(folder) as database:
+    with opened as database:
         return UNBEGUN if _is_unbegun(folder, database) else _sorted(folder, database)[1]
 
 
@@ -104,11 +110,12 @@ def clear(folder: Path) -> int | None:
 
     Raises CacheError as `examine`.
     """
-    if _is_there(folder) and (folder / DATABASE).is_file():
+    there = _is_there(folder)
+    if there and (folder / DATABASE).is_file():
         with contextlib.suppress(CacheDamaged), contextlib.closing(ReplyCache(folder)) as cache:
             return cache.clear()
     _remove(folder)
-    return None
+    return None if there else 0
 
 
 def _remove(folder: Path) -> None:
@@ -141,6 +148,18 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection]:
     try:
         place = nothing if path.is_dir() else f"{path.absolute().as_uri()}?mode=rw"
         database = sqlite3.connect(place, timeout=WAIT, isolation_level=None, uri=True)
+    except FROM_BELOW as error:
+        raise unusable(folder, error) from None
+    database.text_factory = bytes
+    with contextlib.closing(database):
+        yield database
+
+
+@contextlib.contextmanager
+def _opened_to_read(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The same of one that may not be written."""
+    try:
+        database = open_to_read(folder / DATABASE)
     except FROM_BELOW as error:
         raise unusable(folder, error) from None
     database.text_factory = bytes
@@ -208,6 +227,8 @@ def _unsaid(tag: Any) -> str | None:
 
 def _faults(folder: Path, database: sqlite3.Connection) -> list[str]:
     """What sqlite finds wrong with the database, without its rows."""
+    if (folder / DATABASE).is_dir():
+        return [f"{DATABASE} is a folder, and should be the database"]
     try:
         said = [bytes(row[0]).decode(errors="replace") for row in database.execute(CHECK)]
         database.execute(f"{IN_ORDER} LIMIT 0")

@@ -185,7 +185,7 @@ def budgets(state: SharedState) -> dict[str, Bill]:
     """What was spent under each name, where anything was. Raises CacheError as above."""
     if not state.file.exists():
         return {}
-    with state.transaction() as rows:
+    with state.looking() as rows:
         found = rows.execute("SELECT name, usd, tokens, requests FROM accounts ORDER BY name")
         return {name: Bill(*spent) for name, *spent in found}
 

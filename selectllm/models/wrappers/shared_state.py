@@ -18,6 +18,7 @@ from selectllm.core.errors import CacheError
 from selectllm.models.wrappers.byte_lock import release, take
 from selectllm.models.wrappers.database_lock import LOOKS, in_its_turn, is_busy, locked_by
 from selectllm.models.wrappers.network_place import check_local
+from selectllm.models.wrappers.reading import may_write, open_to_read
 
 POLL = 0.01  # seconds between looks at who makes the file
 _SETTING_UP = 1 << 41  # the byte of who makes the file, above the numbers of processes
@@ -63,6 +64,16 @@ class SharedState:
                 connection.rollback()
                 raise
             connection.commit()
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[sqlite3.Connection]:
+        """A transaction of who only reads; also where nothing may be written."""
+        if may_write(self.file):
+            with self.transaction() as connection:
+                yield connection
+            return
+        with self._edge(), contextlib.closing(open_to_read(self.file)) as connection:
+            yield connection
 
     def holder(self, connection: sqlite3.Connection) -> int:
         """The number of this process: whoever sees it can find out whether the process lives."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selectllm.core.codec import sha256_json
+from selectllm.core.files import unwritable
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
 from selectllm.data.stored_items import PackedIds, ids_of, spilled_to
@@ -38,7 +39,8 @@ def cluster_pool(
 ) -> Sequence[Cluster]:
     """The pool's clusters, from `cache` (a folder) if this division was made before.
 
-    Those of a pool whose rows stay in their files are packed.
+    Those of a pool whose rows stay in their files are packed. A cache that may not be written
+    remembers none.
     """
     function = find_partition(division.by, division.base)
     needs_vectors = division.by != "random"
@@ -52,10 +54,15 @@ def cluster_pool(
         *(ids, vectors, function, division.size, division.seed, embedder.workers),
         folder=spilled_to(pool.items),
     )
+    remembered = unwritable(path) is None
     if isinstance(ids, PackedIds):
+        if not remembered:
+            return clusters
         clusters.write(path.with_suffix(PACKED))
         return clusters
     held = tuple(clusters)
+    if not remembered:
+        return held
     write_clusters(
         path,
         held,

@@ -269,7 +269,7 @@ class TestAudits:
     def test_a_picker_by_slot_that_obeys_shows_in_both(self) -> None:
         made = of(audited(subject_of(clusters=12, orders=5), obeying(first)))
         assert [*made] == ["slot-curve", "attacks"]
-        assert made["slot-curve"].rows[0] == ("1", "1.00", "+1.00 to +1.00")
+        assert made["slot-curve"].rows[0] == ("1", "1.00", "+0.74 to +1.00")
         assert made["attacks"].rows[0][2] == "12 of 12"
         line = made["slot-curve"].spec["layer"][0]["data"]["values"][0]["at"]
         assert line == pytest.approx(0.2)
