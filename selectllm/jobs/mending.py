@@ -10,6 +10,7 @@ from typing import Any
 from selectllm.core.errors import RunError
 from selectllm.core.log_repair import ASIDE, LogState, examine, is_log, mend
 from selectllm.core.shown import counted
+from selectllm.jobs.selected import LOG
 
 SHOWN = 20  # damaged lines that are listed
 
@@ -81,6 +82,8 @@ def mend_logs(place: Path, *, check: bool = False) -> Mended:
         logs = [path for path in found if is_log(path, forms)]
         if not logs:
             raise RunError(f"{place} holds no log. Name a run folder, or a .jsonl log")
+    elif (beside := place.with_name(place.name + LOG)).is_file() and not is_log(place, forms):
+        raise RunError(f"{place} is a selection. Name its log, {beside}")
     states = {path: examine(path, forms) for path in logs}
     if not check:
         states = {

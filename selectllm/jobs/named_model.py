@@ -10,6 +10,7 @@ from selectllm.core.names import unknown
 from selectllm.core.shown import shortened
 from selectllm.jobs.options import ModelOptions
 from selectllm.models.model import ModelSpec
+from selectllm.models.providers.endpoint import is_variable
 from selectllm.models.secrets import MASK, is_secret_name, masked
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _settings() -> set[str]:
 
 
 def shown_argument(argument: str) -> str:
-    """KEY=VALUE as it may be shown: a secret is masked."""
+    """KEY=VALUE as it may be shown: a secret is masked, the name of its variable is none."""
     import yaml
 
     key, equals, text = argument.partition("=")
@@ -125,7 +126,8 @@ def shown_argument(argument: str) -> str:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         value = text
-    secret = any(is_secret_name(part) for part in key.split("."))
+    names_variable = key == "api_key_env" and is_variable(text)
+    secret = not names_variable and any(is_secret_name(part) for part in key.split("."))
     return argument if masked(value, secret) == value else f"{key}{equals}{MASK}"
 
 

@@ -164,6 +164,14 @@ def test_a_secret_among_the_arguments_is_not_repeated(
     assert_nowhere(KEY, outcome)
 
 
+def test_the_command_to_run_names_the_variable_of_a_key(
+    selectllm: Command, pool_file: Path, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    keyed = (*at(server), "--model-arg", "api_key_env=MY_KEY")
+    assert_refused(select(selectllm, *keyed, "--offline"), "--model-arg api_key_env=MY_KEY", code=5)
+
+
 def test_a_key_in_a_suites_settings_is_sent_and_written_nowhere(
     selectllm: Command, pool_file: Path
 ) -> None:

@@ -39,3 +39,11 @@ def test_other_files_of_a_folder_are_no_logs(tmp_path: Path) -> None:
     (tmp_path / "utilities.jsonl").write_text('{"id": "a", "value": 1}\n{"id": "b", "value": 2}\n')
     (tmp_path / "empty.jsonl").touch()
     assert list(mend_logs(tmp_path).logs) == [tmp_path / "a.jsonl"]
+
+
+def test_a_selection_is_told_which_log_is_its_own(tmp_path: Path) -> None:
+    selection = tmp_path / "chosen.jsonl"
+    selection.write_text('{"id": "a"}\n{"id": "b"}\n')
+    written(tmp_path / "chosen.jsonl.decisions.jsonl")
+    with pytest.raises(RunError, match=r"Name its log, .*chosen\.jsonl\.decisions\.jsonl"):
+        mend_logs(selection)
