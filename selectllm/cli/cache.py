@@ -98,10 +98,10 @@ def explain(suite_file: Path, common: Common, **given: Any) -> None:
     For each missing reply, the command finds the most similar cached question and says which
     settings of the model or which messages differ.
     """
-    from selectllm.cli.session import open_session
+    from selectllm.cli.session import open_session, real
     from selectllm.jobs.explaining import explain as explained
 
-    session = open_session(common, suite_file.resolve().parent)
+    session = open_session(common, real(suite_file).parent)
     say(finished(explained(suite_file, session=session, **given)), as_json=common.as_json)
 
 

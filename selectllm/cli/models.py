@@ -9,7 +9,7 @@ import click
 
 from selectllm.cli.option_words import example, option
 from selectllm.cli.options import AS_JSON, Common, common_options, model_options
-from selectllm.cli.session import open_session
+from selectllm.cli.session import open_session, real
 from selectllm.cli.terminal import say
 from selectllm.core.errors import ProviderError
 from selectllm.core.shown import capital
@@ -44,7 +44,7 @@ def check(
     """
     from selectllm.jobs.checking import check_models
 
-    session = open_session(common, Path(suite).resolve().parent)
+    session = open_session(common, real(Path(suite)).parent)
     checked = finished(check_models(suite, prompt=prompt, options=model_options, session=session))
     say(checked, as_json=common.as_json)
     session.note(f"{capital(session.spent)}.")

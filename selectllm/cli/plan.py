@@ -22,7 +22,7 @@ from selectllm.cli.options import (
     map_option,
 )
 from selectllm.cli.reports import reports, tell
-from selectllm.cli.session import open_session
+from selectllm.cli.session import open_session, real
 from selectllm.cli.terminal import say
 from selectllm.core.verdict_words import VerdictKind
 from selectllm.jobs.sync import finished
@@ -84,7 +84,7 @@ def plan(suite_file: Path, kind: str, common: Common, **asked: Any) -> None:
     from selectllm.jobs.planning import SuitePlan, is_pool
 
     of_pool = is_pool(suite_file)
-    session = open_session(common, Path.cwd() if of_pool else suite_file.resolve().parent)
+    session = open_session(common, Path.cwd() if of_pool else real(suite_file).parent)
     given = {name: value for name, value in given_options().items() if name in asked}
     planned = finished(plan_either(suite_file, kind, session=session, **given))
     if isinstance(planned, SuitePlan):

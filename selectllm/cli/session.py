@@ -9,6 +9,7 @@ import click
 
 from selectllm.cli.options import Common, engine_settings
 from selectllm.cli.terminal import Terminal
+from selectllm.core.files import real as real
 from selectllm.jobs.session import Session
 from selectllm.jobs.session_settings import SessionSettings
 

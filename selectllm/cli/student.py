@@ -17,7 +17,7 @@ from selectllm.cli.options import (
     test_map_option,
 )
 from selectllm.cli.reports import reports, tell
-from selectllm.cli.session import open_session
+from selectllm.cli.session import open_session, real
 from selectllm.cli.student_options import (
     LOADED,
     Local,
@@ -195,7 +195,7 @@ def compare(
     """
     from selectllm.jobs import comparing_students
 
-    session = open_session(local.common(), sets_folder.resolve())
+    session = open_session(local.common(), real(sets_folder))
     asked = (sets_folder, settings, trials, student)
     if dry_run:
         plan = finished(comparing_students.plan_comparison(*asked, session=session))

@@ -26,7 +26,7 @@ from selectllm.cli.options import (
     output_options,
 )
 from selectllm.cli.reports import reports, tell
-from selectllm.cli.session import open_session
+from selectllm.cli.session import open_session, real
 from selectllm.cli.terminal import say
 from selectllm.cli.utility_values import ifd, knn, student, validate
 from selectllm.core.errors import UsageError
@@ -106,7 +106,7 @@ def ask(target: Path, settings: RatingRequest, common: Common) -> None:
     """
     from selectllm.jobs import rating
 
-    session = open_session(common, target.resolve().parent)
+    session = open_session(common, real(target).parent)
     asked = finished(rating.ask(target, settings, session=session))
     say(asked, as_json=common.as_json)
 
@@ -217,7 +217,7 @@ def calibrate(suite_file: Path, settings: CalibrateSettings, common: Common) -> 
     """
     from selectllm.jobs import calibrating
 
-    session = open_session(common, suite_file.resolve().parent)
+    session = open_session(common, real(suite_file).parent)
     found = finished(calibrating.calibrate(suite_file, settings, session=session))
     tell(found, session)
 

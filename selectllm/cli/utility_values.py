@@ -22,7 +22,7 @@ from selectllm.cli.options import (
     test_map_option,
 )
 from selectllm.cli.reports import reports, show, write_reports
-from selectllm.cli.session import open_session
+from selectllm.cli.session import open_session, real
 from selectllm.cli.student_options import (
     LOADED,
     Local,
@@ -210,7 +210,7 @@ def validate(
     from selectllm.jobs import validating
     from selectllm.utility.schema import Validations
 
-    session = open_session(common, suite_file.resolve().parent)
+    session = open_session(common, real(suite_file).parent)
     job = validating.validate(suite_file, settings, trials, student, session=session)
     validated = finished(job)
     found = Validations(validations=validated.validations)

@@ -28,8 +28,9 @@ def allowed_folders(folder: Path, environment: Mapping[str, str]) -> Iterator[Pa
 
 def is_allowed(place: Path, folder: Path, environment: Mapping[str, str] | None = None) -> bool:
     """Whether what `place` leads to lies in one of these."""
-    environment, real = os.environ if environment is None else environment, place.resolve()
-    return any(real.is_relative_to(each) for each in allowed_folders(folder, environment))
+    environment = os.environ if environment is None else environment
+    there = Path(os.path.realpath(place))
+    return any(there.is_relative_to(each) for each in allowed_folders(folder, environment))
 
 
 def how_to_allow(folder: Path, environment: Mapping[str, str] | None = None) -> str:

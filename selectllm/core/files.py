@@ -99,6 +99,14 @@ def unwritable(path: Path, *, folder: bool = False) -> str | None:
     return None
 
 
+def real(path: Path | str) -> Path:
+    """The file itself, whatever it is called.
+
+    A link that leads back to itself stays one: whoever opens it tells.
+    """
+    return Path(os.path.realpath(path))
+
+
 def cannot_hold(folder: Path, what: str, error: OSError) -> str:
     """That a cache cannot hold `what` and why, with what helps where there is no room."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

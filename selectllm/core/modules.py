@@ -196,7 +196,7 @@ def _check_place(file: Path, fullname: str) -> None:
     """Raise UsageError for a file that a link brings in from where code may not come from."""
     [folder] = sys.modules[fullname.partition(".")[0]].__path__
     if not is_allowed(file, Path(folder)):
-        real = file.resolve()
+        real = Path(os.path.realpath(file))
         raise UsageError(
             f"{file} is a link that leads out of {folder}, to {real}, and the code there would be "
             f"run. If you trust it, allow its folder: {how_to_allow(real.parent)} before the "

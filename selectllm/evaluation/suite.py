@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from selectllm.core.errors import SuiteError
+from selectllm.core.files import real
 from selectllm.core.names import closest
 from selectllm.core.shown import shortened
 from selectllm.core.strict import DIALECT, WHOLE, Count, Name, Strict, Whole, reason_of
@@ -136,7 +137,7 @@ class Suite(Strict):
     @property
     def folder(self) -> Path:
         """What its paths are relative to: the file's folder."""
-        return Path.cwd() if self._source is None else self._source.resolve().parent
+        return Path.cwd() if self._source is None else real(self._source).parent
 
     def at(self, path: str) -> Path:
         """Where a path of the suite leads."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from selectllm.core.allowed import how_to_allow, is_allowed
 from selectllm.core.errors import SuiteError
+from selectllm.core.files import real
 from selectllm.core.workspace_root import workspace_root
 from selectllm.prompting.library import is_path
 
@@ -27,12 +28,12 @@ def check_inside(suite: Suite, environment: Mapping[str, str] | None = None) -> 
         place = suite.at(named)
         if not is_allowed(place, suite.folder, environment):
             root = workspace_root(suite.folder) or suite.folder
-            real = place.resolve()
+            there = real(place)
             raise SuiteError(
-                f"{suite.source}: {key}: {named!r} leads out of the workspace {root}, to {real}. "
+                f"{suite.source}: {key}: {named!r} leads out of the workspace {root}, to {there}. "
                 "If the file is to be read, allow its folder: "
-                f"{how_to_allow(real.parent, environment)} before the command. Or copy it into the "
-                "workspace"
+                f"{how_to_allow(there.parent, environment)} before the command. Or copy it into "
+                "the workspace"
             )
 
 

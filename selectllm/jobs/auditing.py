@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Unpack
 
 from selectllm.core.errors import ReplyMissing, UsageError
+from selectllm.core.files import real
 from selectllm.core.types import Decision, Reply
 from selectllm.core.verdict_words import Polarity
 from selectllm.evaluation.audit.comparison import check_comparable, compared
@@ -34,7 +35,7 @@ from selectllm.jobs.audited import Audited, open_audit
 from selectllm.jobs.budgets import budgets_left
 from selectllm.jobs.evaluating import EvaluatingArguments, suite_of, write_record
 from selectllm.jobs.options import Auditing, Evaluating
-from selectllm.jobs.outputs import check_begun, real
+from selectllm.jobs.outputs import check_begun
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn

@@ -13,6 +13,7 @@ import numpy as np
 from selectllm.core.arrays import Vectors
 from selectllm.core.codec import seeded_hash, sha256_texts
 from selectllm.core.errors import ExtraMissing, RunError, UsageError, blaming
+from selectllm.core.files import real
 from selectllm.core.names import listed
 from selectllm.core.shown import counted
 from selectllm.core.types import Item, Pool
@@ -21,7 +22,7 @@ from selectllm.data.hub import located
 from selectllm.data.pool import load_pool
 from selectllm.data.stored_items import ids_of, named, not_in, picked, subset
 from selectllm.jobs.contents import LOG
-from selectllm.jobs.outputs import check_written, real
+from selectllm.jobs.outputs import check_written
 from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
 from selectllm.jobs.turns import turn

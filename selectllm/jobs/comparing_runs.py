@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selectllm.core.errors import RunError, UsageError
+from selectllm.core.files import real
 from selectllm.core.names import for_files
 from selectllm.core.types import Item
 from selectllm.evaluation.comparison.run_inputs import read_manifest
@@ -15,7 +16,7 @@ from selectllm.evaluation.two_runs.compare import compare_runs
 from selectllm.evaluation.two_runs.schema import RunsCompared
 from selectllm.evaluation.two_runs.shared import RunSide, SharedClusters, shared_clusters
 from selectllm.jobs.evidence import evidence_of, read_asked, read_evidence
-from selectllm.jobs.outputs import nearby, real
+from selectllm.jobs.outputs import nearby
 from selectllm.jobs.rating import pool_of_run
 from selectllm.jobs.reporting import read_finished
 from selectllm.jobs.workspace import find_workspace

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Unpack
 
 from selectllm.core.errors import ReplyMissing, UtilityError, blaming
+from selectllm.core.files import real
 from selectllm.core.shown import counted
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
@@ -33,7 +34,7 @@ from selectllm.jobs.contents import PACK
 from selectllm.jobs.evaluation import Evaluation
 from selectllm.jobs.measuring import note_equal_ballots, note_used_up
 from selectllm.jobs.options import Evaluating
-from selectllm.jobs.outputs import check_begun, check_written, nearby, read_by, real
+from selectllm.jobs.outputs import check_begun, check_written, nearby, read_by
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn
@@ -167,7 +168,7 @@ def recorded_replies(
     if suite.replies is None:
         return None
     path = suite.at(suite.replies)
-    if record is not None and session.path(record).resolve() == path.resolve():
+    if record is not None and real(session.path(record)) == real(path):
         return read_pack(path) if path.exists() else None
     return read_pack(path)
 
@@ -230,6 +231,6 @@ async def _decisions(session: Session, run: Run, log: DecisionLog) -> Sequence[D
 def write_record(session: Session, suite: Suite, path: Path, decisions: Sequence[Decision]) -> None:
     """Write the replies; beside those of other calls that the suite's own pack holds."""
     own = suite.replies
-    keep = own is not None and suite.at(own).resolve() == path.resolve()
+    keep = own is not None and real(suite.at(own)) == real(path)
     count = write_pack(path, decisions, keep=keep)
     session.note(f"Wrote {counted(count, 'reply')} to {path}.")

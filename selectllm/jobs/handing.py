@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from selectllm.core.choices import TargetName
 from selectllm.core.errors import PromptError, UsageError
+from selectllm.core.files import real
 from selectllm.core.names import unknown
 from selectllm.core.shown import counted
 from selectllm.core.types import Decision, Item, Question
@@ -126,7 +127,7 @@ async def hand_over(source: Path, settings: HandoverSettings, *, session: Sessio
     place = session.path(source)
     if not place.exists():
         raise UsageError(f"{source} does not exist. Check the path")
-    named = source if source.name else place.resolve()  # the current folder has no name
+    named = source if source.name else real(place)  # the current folder has no name
     out = handover_path(named, settings.to, settings.out)
     check_handover(session.path(out), settings.to, [place], session)
     if place.is_dir() and not is_selection(place):

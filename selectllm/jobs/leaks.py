@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from selectllm.core.codec import canonical_json
 from selectllm.core.errors import UsageError
-from selectllm.core.files import write_text
+from selectllm.core.files import real, write_text
 from selectllm.core.names import listed
 from selectllm.core.types import Item, Pool
 from selectllm.data.leakage import Leak, leaks_of
 from selectllm.data.pool import load_pool
 from selectllm.data.remainder import write_remainder
-from selectllm.jobs.outputs import check_written, real
+from selectllm.jobs.outputs import check_written
 
 if TYPE_CHECKING:
     from selectllm.jobs.session import Session

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from selectllm.core.errors import RunError, UsageError
-from selectllm.core.files import unwritable
+from selectllm.core.files import real, unwritable
 from selectllm.data.readers.partitioned import would_join
 from selectllm.data.row_writers import as_parts, part_in
 from selectllm.jobs.contents import OF_ROWS, PACK, REPORT, replaceable
@@ -38,15 +37,10 @@ STDOUT = "-"
 Named = TypeVar("Named")
 
 
-def real(path: Path | str) -> Path:
-    """The file itself, whatever it is called."""
-    return Path(os.path.realpath(path))
-
-
 def nearby(path: Path) -> Path:
     """`path` from the current folder where it lies below it."""
     try:
-        return path.resolve().relative_to(Path.cwd())
+        return real(path).relative_to(Path.cwd())
     except ValueError:
         return path
 

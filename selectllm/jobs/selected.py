@@ -55,11 +55,14 @@ def _without_nulls(mark: Any) -> Any:
 
 
 def log_beside(path: Path) -> LogContent[Key, Decision] | None:
-    """The decisions behind a selection; None where no log is beside it. Raises RunError."""
+    """The decisions behind a selection; None where no log is beside it, or an empty one.
+
+    Raises RunError.
+    """
     for name in (path.name, path.name.removesuffix(ROWS)):
         log = path.with_name(f"{name}{LOG}")
-        if log.is_file():
-            return read_log(log)
+        if log.is_file() and (content := read_log(log)).manifest is not None:
+            return content
     return None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from selectllm.core.errors import UsageError
-from selectllm.core.files import unwritable
+from selectllm.core.files import real, unwritable
 from selectllm.core.names import unknown
 from selectllm.core.types import Attempt, Decision, Item, Pool
 from selectllm.data.pool import Rejected
@@ -122,7 +122,7 @@ class Selection:
         if problem := unwritable(out, folder=as_parts(out)):
             raise UsageError(f"`path` {out} {problem}. Choose another file", argument="path")
         if source := self.pool.source:
-            pool, file = Path(source).resolve(), out.resolve()
+            pool, file = real(Path(source)), real(out)
             problem = "is the pool itself, which is not overwritten" if file == pool else None
             if would_join(pool, part_in(file) if as_parts(out) else file):
                 problem = "would be read as one more file of the pool from then on"

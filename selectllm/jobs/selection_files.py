@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from selectllm.core.choices import TargetName
 from selectllm.core.errors import SelectionShort, UsageError
+from selectllm.core.files import real
 from selectllm.core.shown import counted
 from selectllm.data.hub import is_hub, parse_hub
 from selectllm.data.pool import write_rejected
@@ -21,7 +22,7 @@ from selectllm.jobs.handing import (
     hand_over_selection,
     handover_path,
 )
-from selectllm.jobs.outputs import check_written, nearby, real
+from selectllm.jobs.outputs import check_written, nearby
 from selectllm.jobs.selected import ENDING, LOG, pool_beside
 from selectllm.report.next_steps import columns_words
 
@@ -167,7 +168,7 @@ def selection_files(
         return SelectionFiles(pool_file, plain.with_name(f"{plain.stem}{ENDING}"))
     elif problem := cannot_write(out):
         raise UsageError(f"`out` {out}: {problem}", argument="out")
-    if out.resolve() == named.resolve():
+    if real(out) == real(named):
         raise UsageError(
             f"`out` {out} is the pool itself, which is not overwritten. Choose another file.",
             argument="out",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from selectllm.core.errors import PoolError, UsageError, UtilityError
 from selectllm.core.extras import missing, pip_line
-from selectllm.core.files import write_text
+from selectllm.core.files import real, write_text
 from selectllm.core.types import Pool
 from selectllm.data.hub import is_hub, seen_from
 from selectllm.data.layouts import layout_of
@@ -177,7 +177,7 @@ def _copy(source: Traversable, target: Path) -> None:
 
 def _seen(pool: str, folder: Path, whole: Path) -> str:
     """What the suite calls the pool; a file that lies outside the workspace is copied into it."""
-    if is_hub(pool) or Path(pool).resolve().is_relative_to(folder.resolve()):
+    if is_hub(pool) or real(Path(pool)).is_relative_to(real(folder)):
         return seen_from(folder / Path(SUITE).parent, pool)
     name = Path(pool).name
     (whole / DATA).mkdir(parents=True)
@@ -254,6 +254,6 @@ def _first(pool: str | None) -> Iterator[str]:
 
 def _repository(folder: Path) -> Path | None:
     """The repository that `folder` lies inside of; None if it is the root of one, or in none."""
-    place = folder.resolve()
+    place = real(folder)
     root = next((each for each in (place, *place.parents) if (each / ".git").exists()), place)
     return None if root == place else root

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from selectllm.core.choices import Aggregation
 from selectllm.core.errors import UsageError
+from selectllm.core.files import real
 from selectllm.core.names import for_files
 from selectllm.core.types import Pool
 from selectllm.downstream.outcomes.validation import lds
@@ -21,7 +22,7 @@ from selectllm.evaluation.suite_columns import suite_pool, suite_words
 from selectllm.jobs.computing import interruptible
 from selectllm.jobs.contents import VALIDATION
 from selectllm.jobs.leaks import Dropping, Source
-from selectllm.jobs.outputs import check_written, read_by, real
+from selectllm.jobs.outputs import check_written, read_by
 from selectllm.jobs.training_options import StudentSettings, TrialSettings, ValidateSettings
 from selectllm.jobs.workshop import Workshop, carried_out, held_out, open_workshop
 from selectllm.utility.entries import UtilityEntry
@@ -76,7 +77,7 @@ async def validate(
     """
     place = session.path(suite_file)
     suite = load_suite(place)
-    base = place.resolve().parent
+    base = real(place).parent
     pool = suite_pool(suite)
     session.note_pool(pool)
     check_responses(pool.items, str(suite.pool))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from selectllm.core.errors import UsageError
+from selectllm.core.files import real
 from selectllm.core.shown import counted
 from selectllm.core.types import Pool
 from selectllm.data.hub import is_hub, located, parse_hub
@@ -198,7 +199,7 @@ def out_file(pool: Path, source: str, out: Path | None) -> Path:
         raise UsageError(
             f"`out` {out}: a utility file is JSON lines. End the name in .jsonl", argument="out"
         )
-    if out.resolve() == pool.resolve():
+    if real(out) == real(pool):
         raise UsageError(
             f"`out` {out} is the pool itself, which is not overwritten. Choose another",
             argument="out",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,6 +40,16 @@ class Notes:
 
 
 def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
-    """What `progress` needs to hear of a total: call it once for each thing that is done."""
-    done = itertools.count(1)
-    return lambda thing: progress(next(done), total) if progress else None
+    """What `progress` needs to hear of a total: call it once for each thing that was tried.
+
+    A decision that failed is not done; it is heard of all the same, since its calls are counted.
+    """
+    done = 0
+
+    def tick(thing: object) -> None:
+        nonlocal done
+        done += getattr(thing, "status", "") != "error"
+        if progress is not None:
+            progress(done, total)
+
+    return tick

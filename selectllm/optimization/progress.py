@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -13,6 +12,13 @@ Progress = Callable[[str], AbstractContextManager[Advance | None]]
 
 
 def ticks(advance: Advance | None, total: int) -> Callable[[object], None]:
-    """What tells `advance` of every decision."""
-    done = itertools.count(1)
-    return lambda decision: advance(next(done), total) if advance else None
+    """What tells `advance` of every decision; one that failed is not done."""
+    done = 0
+
+    def tick(decision: object) -> None:
+        nonlocal done
+        done += getattr(decision, "status", "") != "error"
+        if advance is not None:
+            advance(done, total)
+
+    return tick

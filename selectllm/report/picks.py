@@ -96,5 +96,5 @@ def _lengths(lengths: tuple[PickedLengths, ...]) -> RenderableType:
     for each in lengths:
         span = f"{each.low:,} and more" if each.high is None else f"{each.low:,} to {each.high:,}"
         share = f"{(each.pool or 0) / pool:.0%}" if pool else UNKNOWN
-        add_row(made, span, share, f"{each.picks / picks:.0%}")
+        add_row(made, span, share, f"{each.picks / picks:.0%}" if picks else UNKNOWN)
     return made

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import selectllm as sl
-from selectllm.core.errors import BudgetReached, ReplyMissing, UsageError
+from selectllm.core.errors import BudgetReached, ProviderError, ReplyMissing, UsageError
 from selectllm.core.types import Heard, Step
 from selectllm.data.encoders import Encoder
 from selectllm.jobs.engine import LocalEngine
@@ -89,6 +89,22 @@ def test_what_jobs_cost_that_run_at_once_adds_up(folder: Path, server: ProviderS
     runs, spent = asyncio.run(several())
     assert all(run.spent_usd > 0 for run in runs)
     assert sum(run.spent_usd for run in runs) == pytest.approx(spent)
+
+
+def test_progress_counts_what_was_made_and_not_what_failed(
+    folder: Path, server: ProviderServer
+) -> None:
+    write_suite(RATED, served(server))
+    server.queue(FAULTS["400"], FAULTS["400"])
+    listener = Listener()
+    with sl.Session(watcher=listener) as session:
+        with pytest.raises(ProviderError, match="2 of 40 decisions could not be made"):
+            session.evaluate("suite.yaml", out="run")
+        step = listener.heard["deciding"]
+        assert (step.done, step.total, step.failed) == (step.total - 2, step.total, 2)
+        session.evaluate("suite.yaml", out="run")
+        step = listener.heard["deciding"]
+        assert (step.done, step.total, step.failed) == (2, 2, 0)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,11 @@ TROUBLES: Mapping[str, Trouble] = {
         "Leave it out of the model's entry; a temperature of null sends none.",
         fatal=True,
     ),
+    "package": Trouble(
+        "litellm needs a package for this model that is not installed",
+        "Install it beside selectllm with pip, or take another model.",
+        fatal=True,
+    ),
     "certificate": Trouble(
         "the server's certificate cannot be verified",
         "If the server is yours, set SSL_CERT_FILE to a file with the certificate that signed it.",
@@ -190,8 +195,8 @@ def _unsent(error: BaseException, root: BaseException, sent: bool) -> Fault:
         return Fault("key", reason)
     if not sent and kind_in(reason, "model"):
         return Fault("model", reason)
-    if isinstance(root, ImportError):
-        return Fault("setting", reason)
+    if any(isinstance(each, ImportError) for each in causes(error)):
+        return Fault("package", reason)
     if sent or type(root).__module__ == "builtins":  # its code stumbled over what was sent
         status = 200 if sent else None
         return Fault("broken", "the reply is not of the provider's usual form", status=status)

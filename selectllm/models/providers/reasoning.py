@@ -213,6 +213,12 @@ def _xai(spec: ModelSpec, level: Reasoning) -> ModelSpec:
             "this model takes no setting of how much it thinks. Leave `reasoning` out, or name a "
             "model that takes one, such as xai/grok-4.3",
         )
+    if level == "off" and "multi-agent" in name:
+        raise _refused(
+            spec,
+            "to this model an effort says how many agents think, which cannot be none. Leave "
+            "`reasoning` out, or name a model that can be told not to think, such as xai/grok-4.3",
+        )
     if level == "off" and not name.startswith("grok-4.3"):
         raise _cannot_stop(spec)
     if level == "medium" and name.startswith("grok-3-mini"):

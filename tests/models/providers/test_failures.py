@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 import time
 import traceback
 from collections.abc import Mapping
@@ -205,6 +206,23 @@ def test_a_host_that_does_not_exist_may_be_asked_again(provider: str) -> None:
     raised = failure(spec)
     assert "cannot be reached: no such host." in str(raised)
     assert (raised.status, raised.retryable, raised.fatal) == (None, True, True)
+
+
+@pytest.mark.parametrize(
+    "model_id", ["xai/grok-4.20-multi-agent", "openai/o1-pro", "azure/responses/a-deployment"]
+)
+def test_a_package_that_litellm_lacks_for_a_model_is_no_setting_of_it(
+    model_id: str, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks what answers under /responses alone by code that imports mcp."""
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    raised = failure(at(server, model_id, temperature=None))
+    assert "needs a package for this model that is not installed" in str(raised)
+    assert "mcp" in str(raised)
+    assert "Install it beside selectllm" in str(raised)
+    assert "setting" not in str(raised)
+    assert (raised.kind, raised.fatal, raised.retryable) == ("package", True, False)
+    assert server.count == 0
 
 
 @pytest.mark.parametrize("certificate", CERTIFICATES)

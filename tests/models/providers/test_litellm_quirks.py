@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.forked import ASKING, fork
-from tests.support.provider_server import FAULTS, ProviderServer
+from tests.support.provider_server import FAULTS, Answer, ProviderServer, completion
 
 # A program of somebody's that uses litellm, and selectllm in the middle of it.
 PROGRAM = """
@@ -85,11 +85,14 @@ async def main():
     assert {kind for kind, _ in seen} == {"pre", "success", "hook", "rule"}, seen
     seen.clear()
 
-    assert await ours() == "[1, 2]"
     try:
-        await ours(id="openai/ours", api_base=URL + "/nowhere")
+        await ours()
     except Exception as error:
-        assert type(error).__name__ == "ProviderError"
+        assert type(error).__name__ == "ProviderError", error
+        assert error.status == 400, error
+    else:
+        raise AssertionError("the server refuses our first call")
+    assert await ours() == "[1, 2]"
     await theirs(caching=False)
     await told_of(1)
     assert not [name for _, name in seen if "ours" in name], seen
@@ -125,6 +128,7 @@ def test_callbacks_caches_and_settings_of_others_survive_an_import_and_a_call_of
     server: ProviderServer, tmp_path: Path
 ) -> None:
     root = Path(__file__).parents[3]
+    server.queue(Answer(200, completion("of theirs")), FAULTS["400"])  # the second call is ours
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, server.base_url],
         cwd=tmp_path,

@@ -174,6 +174,8 @@ def test_unset_it_changes_nothing_that_is_sent_or_kept() -> None:
         ("vertex_ai/claude-sonnet-4-5", "low", {}, "Set temperature to null"),
         ("deepseek/deepseek-chat", "low", {}, "does not think"),
         ("xai/grok-4.5", "off", {}, "always thinks"),
+        ("xai/grok-4.20-multi-agent", "off", {}, "says how many agents think"),
+        ("xai/grok-4.20-multi-agent-0309", "off", {}, "Leave `reasoning` out"),
         ("xai/grok-4", "off", {}, "takes no setting of how much it thinks"),
         ("xai/grok-4-0709", "low", {}, "name a model that takes one, such as xai/grok-4.3"),
         ("xai/grok-4-1-fast-reasoning", "low", {}, "takes no setting of how much it thinks"),

@@ -29,7 +29,7 @@ def _lengths(lengths: tuple[PickedLengths, ...]) -> Chart | None:
     for name, each in zip(names, lengths, strict=True):
         if pool:
             values.append({"length": name, "of": POOL, "share": (each.pool or 0) / pool})
-        values.append({"length": name, "of": PICKS, "share": each.picks / picks})
+        values.append({"length": name, "of": PICKS, "share": each.picks / picks if picks else 0.0})
     told = [POOL, PICKS] if pool else [PICKS]
     rows = (
         (name, *([_share(each.pool or 0, pool)] if pool else []), _share(each.picks, picks))
@@ -94,7 +94,7 @@ def _topics(topics: tuple[PickedTopic, ...]) -> Chart | None:
         {
             "name": f"{number}. {each.example}",
             "pool": each.pool / pool,
-            "picks": each.picks / picks,
+            "picks": each.picks / picks if picks else 0.0,
         }
         for number, each in enumerate(topics, start=1)
     ]
