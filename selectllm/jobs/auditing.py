@@ -10,6 +10,7 @@ from typing import Unpack
 
 from selectllm.core.errors import ReplyMissing, UsageError
 from selectllm.core.files import real
+from selectllm.core.progress import ticks
 from selectllm.core.types import Decision, Reply
 from selectllm.core.verdict_words import Polarity
 from selectllm.evaluation.audit.comparison import check_comparable, compared
@@ -39,7 +40,6 @@ from selectllm.jobs.outputs import check_begun
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn
-from selectllm.jobs.watching import ticks
 from selectllm.selection.ask import make_decisions
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.selector import Selector

@@ -10,6 +10,7 @@ from typing import Unpack
 
 from selectllm.core.errors import ReplyMissing, UtilityError, blaming
 from selectllm.core.files import real
+from selectllm.core.progress import ticks
 from selectllm.core.shown import counted
 from selectllm.core.types import Decision, Reply
 from selectllm.evaluation.comparison.baseline import Baseline
@@ -38,7 +39,6 @@ from selectllm.jobs.outputs import check_begun, check_written, nearby, read_by
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn
-from selectllm.jobs.watching import ticks
 from selectllm.models.connect import settled
 from selectllm.models.model import ModelSpec
 from selectllm.models.wrappers.recorded import read_pack, write_pack

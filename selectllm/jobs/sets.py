@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from selectllm.core.arrays import Vectors
 from selectllm.core.errors import ExtraMissing, ReplyMissing, UnfitError, UsageError
 from selectllm.core.names import unknown
+from selectllm.core.progress import ticks
 from selectllm.core.types import Cluster, Pool
 from selectllm.data.embedder import Embedder
 from selectllm.data.hub import located
@@ -30,7 +31,6 @@ from selectllm.jobs.outputs import check_begun
 from selectllm.jobs.session import Session, opened
 from selectllm.jobs.session_settings import Settings
 from selectllm.jobs.turns import turn
-from selectllm.jobs.watching import ticks
 from selectllm.selection.by_model import Divide
 from selectllm.selection.clustering.cluster_pool import ClusterSettings, cluster_pool
 from selectllm.selection.clustering.partition import find_partition

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from selectllm.core.types import Heard, Progress
+from selectllm.core.types import Heard
 
 
 class Watcher(Protocol):
@@ -37,19 +37,3 @@ class Notes:
     def progress(self, description: str) -> Iterator[Heard | None]:
         """Nobody looks."""
         yield None
-
-
-def ticks(progress: Progress | None, total: int) -> Callable[[object], None]:
-    """What `progress` needs to hear of a total: call it once for each thing that was tried.
-
-    A decision that failed is not done; it is heard of all the same, since its calls are counted.
-    """
-    done = 0
-
-    def tick(thing: object) -> None:
-        nonlocal done
-        done += getattr(thing, "status", "") != "error"
-        if progress is not None:
-            progress(done, total)
-
-    return tick

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from selectllm.core.errors import EncoderError, ExtraMissing, UsageError, blaming
+from selectllm.core.progress import ticks
 from selectllm.core.types import Cluster, Decision, Pool
 from selectllm.data.stored_items import ids_of, spilled_to
 from selectllm.evaluation.runs.run import evaluated_before
@@ -19,7 +20,6 @@ from selectllm.jobs.prefilter import Narrowed, check_models
 from selectllm.jobs.selection_plan import SelectionPlan
 from selectllm.jobs.session import Session
 from selectllm.jobs.settings import SelectRequest
-from selectllm.jobs.watching import ticks
 from selectllm.models.model import ModelSpec
 from selectllm.prompting.prompt import Prompt
 from selectllm.report.one_place import one_place_told

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from selectllm.core.progress import ticks
 from selectllm.core.types import Cluster, Decision
 from selectllm.data.embedder import Embedder
 from selectllm.evaluation.comparison.aa import noise
@@ -22,7 +23,7 @@ from selectllm.evaluation.runs.execute import decision_keys, evaluate
 from selectllm.evaluation.runs.results import results
 from selectllm.evaluation.runs.run import Run, check_folder, start_folder
 from selectllm.evaluation.runs.schema import RunResults
-from selectllm.optimization.progress import Progress, ticks
+from selectllm.optimization.progress import Progress
 from selectllm.prompting.prompt import Prompt
 from selectllm.selection.decision_log import DecisionLog
 from selectllm.selection.task import AskSettings

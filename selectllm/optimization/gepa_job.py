@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selectllm.core.jsonl_log import RowLog
+from selectllm.core.progress import ticks
 from selectllm.core.shown import shortened
 from selectllm.data.embedder import Embedder
 from selectllm.evaluation.runs.execute import context_needed, decision_keys, shown_items
@@ -37,7 +38,7 @@ from selectllm.optimization.gepa_search import (
 )
 from selectllm.optimization.loop import LoopRunner
 from selectllm.optimization.metric import Metric
-from selectllm.optimization.progress import Progress, ticks
+from selectllm.optimization.progress import Progress
 from selectllm.optimization.schema import SearchAhead, SearchResults
 from selectllm.optimization.splits import Splits, splits_of
 from selectllm.optimization.template import (

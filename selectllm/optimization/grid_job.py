@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from selectllm.core.progress import ticks
 from selectllm.core.types import Cluster
 from selectllm.data.embedder import Embedder
 from selectllm.evaluation.runs.execute import context_needed
@@ -16,7 +17,7 @@ from selectllm.optimization import grid_report
 from selectllm.optimization.confirm import Confirmation, confirm, confirmation_run
 from selectllm.optimization.grid_schedule import Schedule, default_budget, schedule
 from selectllm.optimization.grid_search import Grid, Halved, halve
-from selectllm.optimization.progress import Progress, ticks
+from selectllm.optimization.progress import Progress
 from selectllm.optimization.schema import GridPlan, GridResults
 from selectllm.optimization.splits import Splits, splits_of
 from selectllm.optimization.versions import Versions, open_versions
