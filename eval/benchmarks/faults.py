@@ -103,6 +103,12 @@ KINDS: Mapping[str, Kind] = {
         REFUSED,
     ),
     "cut off": Kind([Answer(200, completion(WRONG), cut=cut) for cut in (40, 120)]),
+    "an error cut off": Kind(
+        [
+            *(Answer(status, error("Slow down."), cut=9) for status in (400, 429, 503)),
+            Answer(503, b"not compressed", {"Content-Encoding": "gzip"}),
+        ]
+    ),
     "half a JSON": Kind([Answer(200, json.dumps(completion(WRONG)).encode()[:120])]),
     "reset": Kind([Answer(200, completion(WRONG), cut=-1)]),
     "no answer": Kind([Answer(200, completion(WRONG), delay=600.0)]),
