@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any
 
 import diskcache
 import pytest
+import yaml
 from hypothesis import settings
 
 from selectllm.cli import main
@@ -57,6 +60,25 @@ def _no_syncing() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         patch.setitem(diskcache.DEFAULT_SETTINGS, "sqlite_synchronous", 0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _yaml_is_parsed_once() -> Iterator[None]:
+    """Thousands of commands read the same lock file and suites: each text is parsed once."""
+    parse = yaml.load
+
+    @functools.lru_cache(maxsize=1000)
+    def parsed(text: str, loader: type[Any]) -> bytes:
+        return pickle.dumps(parse(text, Loader=loader))
+
+    def load(stream: Any, Loader: type[Any]) -> Any:
+        if isinstance(stream, str):
+            return pickle.loads(parsed(stream, Loader))  # a value of its own for each caller
+        return parse(stream, Loader=Loader)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "load", load)
         yield
 
 
