@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--signals", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    rows = {(number, name): Row() for name in VERBS for number in SIGNALS}
+    rows = {(number, name): Row() for number in SIGNALS for name in VERBS}
     with tempfile.TemporaryDirectory() as tmp:
         folder = Path(tmp)
         journal = folder / "journal"
@@ -219,8 +219,11 @@ def show(rows: Mapping[tuple[signal.Signals, str], Row], campaign: Campaign) -> 
         if number != signal.SIGKILL or VERBS[name].asks == "batches":
             wrong += row.again
     signals = sum(row.signals for row in rows.values())
+    met = {name for (_, name), row in rows.items() if row.signals}
+    unmet = ", ".join(name for name in campaign.whole if name not in met)
     print(
         f"target: nothing wrong after {signals} signals: {f'missed, {wrong}' if wrong else 'met'}"
+        f"{f' (none came to {unmet}; more --signals do)' if unmet else ''}"
     )
     return wrong > 0
 
