@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.provider_messages import CASES, PAGE, Case, said, shown, table
+from tests.support.provider_messages import CASES, PAGE, Case, said, said_by_litellm, shown, table
 
 
 def test_the_page_shows_what_the_command_prints_of_every_fault() -> None:
@@ -14,4 +14,4 @@ def test_the_page_shows_what_the_command_prints_of_every_fault() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=[case.what for case in CASES])
 def test_the_direct_transport_says_the_same(case: Case) -> None:
-    assert said(case, transport="direct") == said(case)
+    assert said(case, transport="direct") == said_by_litellm(case)
