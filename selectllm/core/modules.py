@@ -47,13 +47,18 @@ class Code:
 def load_code(name: str, *folders: Path) -> Code:
     """The module `name`: of the first of `folders` that has it, else an installed one.
 
-    Raises whatever its code raises, and ModuleNotFoundError if there is none.
+    One of Python's own is never what was meant: whatever it has, such as `os:system`, would be
+    called with what a model writes. Raises whatever its code raises, and ModuleNotFoundError if
+    there is none.
     """
     invalidate_caches()  # a module may have been written a moment ago
     top = name.partition(".")[0]
     for folder in dict.fromkeys(folder.resolve() for folder in folders):
         if _place(top, folder):
             return _of_folder(name, folder)
+    if top in sys.stdlib_module_names:
+        said = f"{name!r} is a module of Python's own, and only installed packages are used"
+        raise ModuleNotFoundError(said, name=top)
     return _installed(name)
 
 

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
+import jinja2
 import pytest
 
 from selectllm.core.allowed import ALLOWED
@@ -169,11 +171,27 @@ def test_a_package_of_a_folder_is_loaded_with_its_parts(tmp_path: Path, initial:
     assert after.code_sha256 != found.code_sha256
 
 
-def test_installed_code_is_known_by_its_file() -> None:
+def test_installed_code_is_known_by_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
     port: Port[object] = Port("thing", "thing", "the README", is_one=lambda one: True)
-    assert load(port, "sys:path").code_sha256 is None
-    source = Path(hashlib.__file__).read_bytes()
-    assert load(port, "hashlib:sha256").code_sha256 == hashlib.sha256(source).hexdigest()
+    monkeypatch.setitem(sys.modules, "without_a_file", ModuleType("without_a_file"))
+    assert load(port, "without_a_file:__name__").code_sha256 is None
+    source = Path(jinja2.__file__).read_bytes()
+    assert load(port, "jinja2:Template").code_sha256 == hashlib.sha256(source).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["os:system", "subprocess:getoutput", "importlib.util:find_spec"])
+def test_nothing_of_python_itself_is_taken_for_code_of_ones_own(folder: Path, name: str) -> None:
+    port: Port[object] = Port("thing", "thing", "the README", is_one=lambda one: True)
+    module = name.partition(":")[0]
+    with pytest.raises(
+        UsageError, match=f"cannot be used \\('{module}' is a module of Python's own"
+    ):
+        load(port, name, folder)
+
+
+def test_a_file_of_ones_own_may_bear_the_name_of_a_module_of_python(tmp_path: Path) -> None:
+    write(tmp_path, {"token.py": "N = 7\n"})
+    assert load(PORT, "token:N", tmp_path).object == 7
 
 
 @pytest.mark.parametrize("name", ["a:b", "a.b:c", "_a1:B_"])
