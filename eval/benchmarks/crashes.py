@@ -130,7 +130,7 @@ class Campaign:
                 child = Child(verb.command(self.urls["calls"]))
                 time.sleep(self.random.uniform(0.0, whole.seconds))
                 before = self.lines()
-                code, struck = child.ended(number)
+                code, struck = child.ended(number, whole.code)
                 row.odd += is_odd(code, number if struck else None, whole.code)
                 if not struck:
                     break

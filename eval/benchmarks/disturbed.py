@@ -167,15 +167,18 @@ class Child:
             run(command)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, every)
 
-    def ended(self, number: signal.Signals | None = None) -> tuple[int, bool]:
-        """Its exit code once it has ended, and whether it was there to get the signal."""
+    def ended(self, number: signal.Signals | None = None, whole: int = 0) -> tuple[int, bool]:
+        """Its exit code once it has ended, and whether it was there to get the signal.
+
+        `whole`: the exit code without signals. Who ends with it had done all when the signal came.
+        """
         struck = False
         if number is not None:
             struck = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
             os.kill(self.pid, number)  # it is not reaped yet: this is no other process
         _, status = os.waitpid(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        return code, struck and code != 0
+        return code, struck and code != whole
 
 
 def run(command: Sequence[str]) -> None:
