@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from selectllm.core.files import real
 from selectllm.core.workspace_root import workspace_root
 
 ALLOWED = "SELECTLLM_ALLOW"
@@ -29,7 +30,7 @@ def allowed_folders(folder: Path, environment: Mapping[str, str]) -> Iterator[Pa
 def is_allowed(place: Path, folder: Path, environment: Mapping[str, str] | None = None) -> bool:
     """Whether what `place` leads to lies in one of these."""
     environment = os.environ if environment is None else environment
-    there = Path(os.path.realpath(place))
+    there = real(place)
     return any(there.is_relative_to(each) for each in allowed_folders(folder, environment))
 
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from selectllm.core.allowed import how_to_allow, is_allowed
 from selectllm.core.errors import UsageError
+from selectllm.core.files import real
 
 _PREFIX = "_selectllm_of_"
 _NOT_BESIDE = frozenset({"selectllm", *sys.stdlib_module_names})
@@ -201,10 +202,10 @@ def _check_place(file: Path, fullname: str) -> None:
     """Raise UsageError for a file that a link brings in from where code may not come from."""
     [folder] = sys.modules[fullname.partition(".")[0]].__path__
     if not is_allowed(file, Path(folder)):
-        real = Path(os.path.realpath(file))
+        there = real(file)
         raise UsageError(
-            f"{file} is a link that leads out of {folder}, to {real}, and the code there would be "
-            f"run. If you trust it, allow its folder: {how_to_allow(real.parent)} before the "
+            f"{file} is a link that leads out of {folder}, to {there}, and the code there would be "
+            f"run. If you trust it, allow its folder: {how_to_allow(there.parent)} before the "
             "command. Or copy the file"
         )
 

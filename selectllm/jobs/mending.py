@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,10 @@ def mend_logs(place: Path, *, check: bool = False) -> Mended:
         if not logs:
             raise RunError(f"{place} holds no log. Name a run folder, or a .jsonl log")
     elif (beside := place.with_name(place.name + LOG)).is_file() and not is_log(place, forms):
-        raise RunError(f"{place} is a selection. Name its log, {beside}")
+        raise RunError(
+            f"{place} is a selection. To repair its log, run: selectllm log repair "
+            f"{shlex.quote(str(beside))}"
+        )
     states = {path: examine(path, forms) for path in logs}
     if not check:
         states = {

@@ -45,5 +45,5 @@ def test_a_selection_is_told_which_log_is_its_own(tmp_path: Path) -> None:
     selection = tmp_path / "chosen.jsonl"
     selection.write_text('{"id": "a"}\n{"id": "b"}\n')
     written(tmp_path / "chosen.jsonl.decisions.jsonl")
-    with pytest.raises(RunError, match=r"Name its log, .*chosen\.jsonl\.decisions\.jsonl"):
+    with pytest.raises(RunError, match=r"selectllm log repair .*chosen\.jsonl\.decisions\.jsonl"):
         mend_logs(selection)

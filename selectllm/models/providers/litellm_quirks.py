@@ -61,7 +61,7 @@ class ServerFailedError(BaseException):
     """A server is busy or failed, as the response says that was heard.
 
     It is no Exception, so that it passes by every `except` of the client and of litellm. They would
-    raise it anew three times and write a traceback, for as much CPU time as another half call.
+    raise it anew three times and write a traceback, which takes half as much CPU time as a call.
     """
 
 
