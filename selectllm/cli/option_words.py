@@ -75,7 +75,7 @@ WORDS: Mapping[str, tuple[str | None, str]] = {
         "fast: train only the last blocks of the model, at a quarter of the cost. "
         "full: train all of them.",
     ),
-    "--model": ("MODEL", "The model to ask: its name in the suite, or PROVIDER/MODEL."),
+    "--model": ("MODEL", "The model to ask: its name in the suite, or for a pool PROVIDER/MODEL."),
     "--name": (None, "The name of the utility."),
     "--only": ("SELECTOR", "Use only this selector: PROMPT+MODEL, prompt, model or strategy."),
     "--out": (None, "Where to write the result."),
